@@ -1,0 +1,5 @@
+/** Addresses and prefixes: one representation for both families. */
+@Version("1.0.0")
+package io.patchbay.api.net;
+
+import org.osgi.annotation.versioning.Version;
