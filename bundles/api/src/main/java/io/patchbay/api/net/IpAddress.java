@@ -1,130 +1,122 @@
 package io.patchbay.api.net;
 
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.util.Arrays;
+
 /**
- * An IP address of either family as 128 bits; IPv4 is mapped (::ffff:a.b.c.d), as in the datapath's keys. A mapped address read as text is the
- * IPv4 address. Never touches DNS.
+ * An IPv4 or IPv6 address as 128 bits in network byte order; IPv4 is mapped (RFC 4291 section 2.5.5.2), which is also
+ * how every map of the datapath holds it ({@code struct pb_addr}). Immutable.
  *
- * @param high the first 64 bits
- * @param low  the last 64 bits
+ * @param high bits 127 to 64
+ * @param low  bits 63 to 0; for IPv4 {@code 0x0000ffff} followed by the address
  */
 public record IpAddress(long high, long low) implements Comparable<IpAddress> {
-    private static final long MAPPED = 0xffffL << 32;
 
-    public static IpAddress ofV4(int address) {
-        return new IpAddress(0, MAPPED | (address & 0xffffffffL));
+    /** Number of bytes of {@link #toBytes()}. */
+    public static final int BYTES = 16;
+
+    /** The 16 bytes of {@code struct pb_addr}. */
+    public static IpAddress ofBytes(byte[] b) {
+        if (b.length != BYTES) {
+            throw new IllegalArgumentException("an address has 16 bytes, not " + b.length);
+        }
+        return new IpAddress(longAt(b, 0), longAt(b, 8));
     }
 
-    /** @throws IllegalArgumentException unless it has 4 or 16 bytes */
-    public static IpAddress ofBytes(byte[] bytes) {
-        if (bytes.length == 4) return new IpAddress(0, MAPPED | word(bytes, 0, 4));
-        if (bytes.length == 16) return new IpAddress(word(bytes, 0, 8), word(bytes, 8, 8));
-        throw new IllegalArgumentException("an address of " + bytes.length + " bytes");
+    /** An IPv4 address from its 32 bits, most significant first: 10.0.0.1 is {@code 0x0a000001}. */
+    public static IpAddress ofV4(int bits) {
+        return new IpAddress(0, 0x0000ffff00000000L | (bits & 0xffffffffL));
     }
 
-    private static long word(byte[] bytes, int from, int count) {
-        long word = 0;
-        for (int i = from; i < from + count; i++) word = word << 8 | bytes[i] & 0xff;
-        return word;
-    }
-
-    /** @throws IllegalArgumentException if it is no address: dotted decimal without leading zeros, or RFC 4291 text without a zone */
+    /**
+     * Parses dotted-decimal IPv4 or RFC 4291 text; never resolves names.
+     *
+     * @throws IllegalArgumentException when the text is no address
+     */
     public static IpAddress parse(String text) {
-        if (text.indexOf(':') < 0) {
-            return ofV4((int) v4(text, text));
+        int v4 = parseV4(text);
+        if (v4 != 0 || "0.0.0.0".equals(text)) {
+            return ofV4(v4);
         }
-        int[] groups = new int[8];
-        int count = 0;
-        int gap = -1;
-        int at = 0;
-        if (text.startsWith("::")) {
-            gap = 0;
-            at = 2;
-        } else if (text.startsWith(":")) {
-            throw bad(text);
+        if (text.indexOf(':') < 0 || !text.matches("[0-9a-fA-F:.]+")) {
+            throw new IllegalArgumentException("'" + text + "' is not an IP address");
         }
-        while (at < text.length()) {
-            int colon = text.indexOf(':', at);
-            String part = colon < 0 ? text.substring(at) : text.substring(at, colon);
-            if (part.indexOf('.') >= 0) {
-                if (colon >= 0 || count > 6) throw bad(text);
-                long v4 = v4(part, text);
-                groups[count++] = (int) (v4 >>> 16);
-                groups[count++] = (int) (v4 & 0xffff);
-                at = text.length();
-                break;
+        try {
+            byte[] b = InetAddress.getByName(text).getAddress();
+            if (b.length == 4) {
+                return ofV4((b[0] & 0xff) << 24 | (b[1] & 0xff) << 16 | (b[2] & 0xff) << 8 | b[3] & 0xff);
             }
-            if (part.isEmpty() || part.length() > 4 || count == 8) throw bad(text);
-            int group = 0;
-            for (int i = 0; i < part.length(); i++) {
-                char c = part.charAt(i);
-                int digit = c < 128 ? Character.digit(c, 16) : -1;
-                if (digit < 0) throw bad(text);
-                group = group << 4 | digit;
-            }
-            groups[count++] = group;
-            if (colon < 0) break;
-            at = colon + 1;
-            if (at < text.length() && text.charAt(at) == ':') {
-                if (gap >= 0) throw bad(text);
-                gap = count;
-                at++;
-            } else if (at == text.length()) {
-                throw bad(text);
-            }
+            return ofBytes(b);
+        } catch (UnknownHostException e) {
+            throw new IllegalArgumentException("'" + text + "' is not an IP address", e);
         }
-        if (gap < 0 ? count != 8 : count > 7) throw bad(text);
-        int[] all = new int[8];
-        int head = gap < 0 ? 8 : gap;
-        System.arraycopy(groups, 0, all, 0, head);
-        if (gap >= 0) System.arraycopy(groups, gap, all, 8 - (count - gap), count - gap);
-        long high = 0;
-        long low = 0;
-        for (int i = 0; i < 4; i++) high = high << 16 | all[i];
-        for (int i = 4; i < 8; i++) low = low << 16 | all[i];
-        return new IpAddress(high, low);
     }
 
-    private static long v4(String part, String whole) {
-        long address = 0;
-        int at = 0;
-        for (int i = 0; i < 4; i++) {
-            int end = i == 3 ? part.length() : part.indexOf('.', at);
-            if (end < 0 || end == at || end - at > 3 || end - at > 1 && part.charAt(at) == '0') throw bad(whole);
-            int octet = 0;
-            for (int k = at; k < end; k++) {
-                char c = part.charAt(k);
-                if (c < '0' || c > '9') throw bad(whole);
-                octet = octet * 10 + c - '0';
-            }
-            if (octet > 255) throw bad(whole);
-            address = address << 8 | octet;
-            at = end + 1;
+    private static int parseV4(String text) {
+        String[] parts = text.split("\\.", -1);
+        if (parts.length != 4) {
+            return 0;
         }
-        return address;
+        int bits = 0;
+        for (String p : parts) {
+            if (p.isEmpty() || p.length() > 3 || !p.chars().allMatch(c -> c >= '0' && c <= '9')
+                    || p.length() > 1 && p.charAt(0) == '0') {
+                return 0;
+            }
+            int n = Integer.parseInt(p);
+            if (n > 255) {
+                return 0;
+            }
+            bits = bits << 8 | n;
+        }
+        return bits;
     }
 
-    private static IllegalArgumentException bad(String text) {
-        return new IllegalArgumentException("\"" + text + "\" is not an IP address");
-    }
-
-    public boolean isV4() {
-        return high == 0 && low >>> 32 == 0xffff;
-    }
-
-    /** 4 bytes for IPv4, 16 for IPv6, in network order. */
-    public byte[] bytes() {
-        byte[] all = bytes128();
-        return isV4() ? java.util.Arrays.copyOfRange(all, 12, 16) : all;
-    }
-
-    /** Always 16 bytes, IPv4 mapped: the datapath's form. */
-    public byte[] bytes128() {
-        byte[] all = new byte[16];
+    private static long longAt(byte[] b, int at) {
+        long v = 0;
         for (int i = 0; i < 8; i++) {
-            all[i] = (byte) (high >>> 56 - 8 * i);
-            all[8 + i] = (byte) (low >>> 56 - 8 * i);
+            v = v << 8 | b[at + i] & 0xff;
         }
-        return all;
+        return v;
+    }
+
+    /** Whether this is an IPv4 address. */
+    public boolean isV4() {
+        return high == 0 && low >>> 32 == 0xffffL;
+    }
+
+    /** The 32 bits of an IPv4 address. */
+    public int v4Bits() {
+        if (!isV4()) {
+            throw new IllegalStateException(this + " is not an IPv4 address");
+        }
+        return (int) low;
+    }
+
+    /** 16 bytes in network order, as in {@code struct pb_addr}. */
+    public byte[] toBytes() {
+        byte[] b = new byte[BYTES];
+        for (int i = 0; i < 8; i++) {
+            b[i] = (byte) (high >>> 56 - 8 * i);
+            b[8 + i] = (byte) (low >>> 56 - 8 * i);
+        }
+        return b;
+    }
+
+    /** The address {@code n} further on; wraps within 64 bits. */
+    public IpAddress plus(long n) {
+        return new IpAddress(high, low + n);
+    }
+
+    /** For java.net. */
+    public InetAddress toInetAddress() {
+        byte[] b = toBytes();
+        try {
+            return InetAddress.getByAddress(isV4() ? Arrays.copyOfRange(b, 12, 16) : b);
+        } catch (UnknownHostException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     @Override
@@ -133,35 +125,42 @@ public record IpAddress(long high, long low) implements Comparable<IpAddress> {
         return c != 0 ? c : Long.compareUnsigned(low, o.low);
     }
 
-    /** Dotted decimal, or RFC 5952's canonical form. */
+    /** Dotted decimal, or RFC 5952 text. */
     @Override
     public String toString() {
-        if (isV4()) return (low >> 24 & 255) + "." + (low >> 16 & 255) + "." + (low >> 8 & 255) + "." + (low & 255);
-        int[] groups = new int[8];
-        for (int i = 0; i < 4; i++) {
-            groups[i] = (int) (high >>> 48 - 16 * i) & 0xffff;
-            groups[4 + i] = (int) (low >>> 48 - 16 * i) & 0xffff;
+        if (isV4()) {
+            int b = (int) low;
+            return (b >>> 24) + "." + (b >>> 16 & 0xff) + "." + (b >>> 8 & 0xff) + "." + (b & 0xff);
         }
-        int gap = -1;
-        int gapLength = 1;
+        int[] g = new int[8];
+        for (int i = 0; i < 4; i++) {
+            g[i] = (int) (high >>> 48 - 16 * i) & 0xffff;
+            g[4 + i] = (int) (low >>> 48 - 16 * i) & 0xffff;
+        }
+        int best = -1;
+        int length = 1;
         for (int i = 0; i < 8; i++) {
-            int n = 0;
-            while (i + n < 8 && groups[i + n] == 0) n++;
-            if (n > gapLength) {
-                gap = i;
-                gapLength = n;
+            int j = i;
+            while (j < 8 && g[j] == 0) {
+                j++;
+            }
+            if (j - i > length) {
+                best = i;
+                length = j - i;
             }
         }
-        StringBuilder text = new StringBuilder();
+        StringBuilder s = new StringBuilder();
         for (int i = 0; i < 8; i++) {
-            if (i == gap) {
-                text.append("::");
-                i += gapLength - 1;
+            if (i == best) {
+                s.append("::");
+                i += length - 1;
                 continue;
             }
-            if (text.length() > 0 && text.charAt(text.length() - 1) != ':') text.append(':');
-            text.append(Integer.toHexString(groups[i]));
+            if (s.length() > 0 && s.charAt(s.length() - 1) != ':') {
+                s.append(':');
+            }
+            s.append(Integer.toHexString(g[i]));
         }
-        return text.toString();
+        return s.toString();
     }
 }

@@ -1,4 +1,4 @@
-/** Addresses and prefixes: one representation for both families. */
+/** Addresses, prefixes and protocols. */
 @Version("1.0.0")
 package io.patchbay.api.net;
 
