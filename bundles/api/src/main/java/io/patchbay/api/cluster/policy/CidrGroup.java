@@ -1,7 +1,7 @@
 package io.patchbay.api.cluster.policy;
 
 import io.patchbay.api.labels.LabelSet;
-import io.patchbay.api.net.IpPrefix;
+import io.patchbay.api.net.Prefix;
 import java.util.List;
 
 /**
@@ -9,7 +9,7 @@ import java.util.List;
  *
  * @param labels the object's labels
  */
-public record CidrGroup(String name, LabelSet labels, SourcePosition position, List<IpPrefix> cidrs) {
+public record CidrGroup(String name, LabelSet labels, SourcePosition position, List<Prefix> cidrs) {
     public CidrGroup {
         cidrs = List.copyOf(cidrs);
     }

@@ -1,7 +1,7 @@
 package io.patchbay.api.cluster.policy;
 
 import io.patchbay.api.labels.LabelSelector;
-import io.patchbay.api.net.IpPrefix;
+import io.patchbay.api.net.Prefix;
 import java.util.List;
 import java.util.Optional;
 
@@ -12,21 +12,21 @@ public sealed interface Peer {
     }
 
     /** fromCIDR, toCIDR (no exceptions) and fromCIDRSet, toCIDRSet with {@code cidr}: only addresses that are no pod's and no node's. */
-    record Cidr(IpPrefix cidr, List<IpPrefix> except) implements Peer {
+    record Cidr(Prefix cidr, List<Prefix> except) implements Peer {
         public Cidr {
             except = List.copyOf(except);
         }
     }
 
     /** fromCIDRSet, toCIDRSet with {@code cidrGroupRef}. A group that doesn't exist is empty. Exceptions concern the group's prefixes they lie in. */
-    record CidrGroupRef(String name, List<IpPrefix> except) implements Peer {
+    record CidrGroupRef(String name, List<Prefix> except) implements Peer {
         public CidrGroupRef {
             except = List.copyOf(except);
         }
     }
 
     /** fromCIDRSet, toCIDRSet with {@code cidrGroupSelector}: by the groups' labels. */
-    record CidrGroupSelector(LabelSelector selector, List<IpPrefix> except) implements Peer {
+    record CidrGroupSelector(LabelSelector selector, List<Prefix> except) implements Peer {
         public CidrGroupSelector {
             except = List.copyOf(except);
         }
@@ -53,7 +53,7 @@ public sealed interface Peer {
     }
 
     /** NetworkPolicy's ipBlock: every address, pods' and nodes' too. */
-    record IpBlock(IpPrefix cidr, List<IpPrefix> except) implements Peer {
+    record IpBlock(Prefix cidr, List<Prefix> except) implements Peer {
         public IpBlock {
             except = List.copyOf(except);
         }
