@@ -1,0 +1,35 @@
+package io.patchbay.policy.internal.table;
+
+import io.patchbay.policy.internal.model.RuleOrigin;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Numbers for rules, as they stand in table entries and events. A number is never given to another rule as long as this object lives, so that an
+ * event read late still names the right one. 0 means no rule. Thread-safe.
+ */
+public final class Cookies {
+    /** {@link RuleOrigin#LOCALHOST}. */
+    public static final int LOCALHOST = 1;
+
+    private final Map<RuleOrigin, Integer> numbers = new HashMap<>();
+    private final List<RuleOrigin> origins = new ArrayList<>();
+
+    public Cookies() {
+        of(RuleOrigin.LOCALHOST);
+    }
+
+    public synchronized int of(RuleOrigin origin) {
+        return numbers.computeIfAbsent(origin, o -> {
+            origins.add(o);
+            return origins.size();
+        });
+    }
+
+    public synchronized Optional<RuleOrigin> origin(int cookie) {
+        return cookie < 1 || cookie > origins.size() ? Optional.empty() : Optional.of(origins.get(cookie - 1));
+    }
+}
