@@ -22,7 +22,7 @@ public interface Table<K, R> {
      * Calls the listener with a snapshot, and then with the changes from there on. What happens while a call is running, or while the executor
      * is busy, comes in one batch afterwards: the cost is bounded by the number of rows that differ, and nothing is lost.
      *
-     * @param executor where the calls run; may be a pool
+     * @param executor where the calls run; may be a pool, but not the calling thread (the calls would run under the tables' lock)
      */
     Subscription subscribe(Executor executor, TableListener<K, R> listener);
 

@@ -5,8 +5,8 @@ import org.osgi.annotation.versioning.ConsumerType;
 
 /**
  * Feeds tables; register one as a service. Its rows stay when it goes away (an update of its bundle must not empty a table), and a source that
- * comes back under the same name takes them over. A row belongs to the source that put it there; another source's attempt at the same key is
- * refused.
+ * comes back under the same name takes them over. A row belongs to the source that put it there; while that one runs, another
+ * source's attempt at the same key is refused.
  */
 @ConsumerType
 public interface TableSource {
