@@ -1,0 +1,43 @@
+package io.patchbay.api.endpoint;
+
+import io.patchbay.api.labels.LabelSet;
+import io.patchbay.api.net.IpAddress;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A pod's attachment on this node. Immutable; a change makes a new one.
+ *
+ * @param id          1 to 65535, stable over restarts
+ * @param device      host-side veth, {@code lxc…}
+ * @param mac         of the pod's side
+ * @param hostMac     of the host's side
+ * @param netns       path of the pod's namespace
+ * @param annotations of the pod, for features that read them (bandwidth)
+ * @param namedPorts  {@code TCP/http} to number
+ * @param policyId    policy class in force; 0: none yet
+ */
+public record Endpoint(int id, String containerId, String namespace, String pod, String podUid, List<IpAddress> addresses, int ifindex,
+                       String device, byte[] mac, byte[] hostMac, String netns, int identity, LabelSet labels, Map<String, String> annotations,
+                       Map<String, Integer> namedPorts, int policyId, int flags, State state) {
+    /** States and their names are those of {@code endpoint list}. */
+    public enum State {
+        WAITING_FOR_IDENTITY("waiting-for-identity"), REGENERATING("regenerating"), READY("ready"), RESTORING("restoring"),
+        DISCONNECTING("disconnecting"), NOT_READY("not-ready");
+
+        private final String text;
+
+        State(String text) {
+            this.text = text;
+        }
+
+        public String text() {
+            return text;
+        }
+    }
+
+    /** {@code namespace/pod}. */
+    public String name() {
+        return namespace + "/" + pod;
+    }
+}

@@ -1,0 +1,48 @@
+package io.patchbay.api.endpoint;
+
+import io.patchbay.api.net.IpAddress;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import org.osgi.annotation.versioning.ProviderType;
+
+/** The pods of this node. Thread-safe. */
+@ProviderType
+public interface Endpoints {
+    Collection<Endpoint> list();
+
+    Optional<Endpoint> get(int id);
+
+    Optional<Endpoint> byAddress(IpAddress address);
+
+    /** Makes device, identity, policy and map entries; done when the pod may send and receive. Idempotent per container and interface. */
+    CompletableFuture<Endpoint> create(Request request);
+
+    /** Takes all of it away; done when the kernel has forgotten it. Unknown ones are no error. */
+    CompletableFuture<Void> delete(String containerId, String ifname);
+
+    /** What is wrong with one, from the kernel's state; empty: nothing. For CNI CHECK. */
+    List<String> check(String containerId, String ifname);
+
+    /** Sets policy classes in the kernel in one batch: endpoint id to policy id. */
+    CompletableFuture<Void> setPolicy(Map<Integer, Integer> policyIds);
+
+    /** Sets and clears bits of enum pb_ep_flags. */
+    CompletableFuture<Void> setFlags(int id, int set, int clear);
+
+    /** First all, then each change in order. */
+    AutoCloseable subscribe(Executor executor, Listener listener);
+
+    interface Listener {
+        void put(Endpoint endpoint);
+
+        void removed(Endpoint endpoint);
+    }
+
+    /** @param addresses from the address pool; @param mtu of the pod's route */
+    record Request(String containerId, String ifname, String netns, String namespace, String pod, String podUid, List<IpAddress> addresses, int mtu) {
+    }
+}

@@ -1,0 +1,43 @@
+package io.patchbay.api.feature;
+
+import io.patchbay.api.datapath.MapHandle;
+import java.nio.file.Path;
+import java.util.Map;
+import org.osgi.annotation.versioning.ProviderType;
+
+/**
+ * The permit to run, one service per enabled and accepted feature, with the service property {@link #FEATURE}. Components
+ * of a feature have a mandatory reference to theirs:
+ * {@code @Reference(target = "(patchbay.feature=policy)") FeatureRuntime runtime}. It is withdrawn when the feature is
+ * disabled, and replaced when its configuration, version or maps change.
+ */
+@ProviderType
+public interface FeatureRuntime {
+    /** Service property: the feature's name. */
+    String FEATURE = "patchbay.feature";
+
+    String feature();
+
+    String version();
+
+    /** A map that the feature owns or uses. @throws io.patchbay.api.datapath.DatapathException when the descriptor names no such map */
+    MapHandle map(String name);
+
+    /** Effective configuration: shipped default, node file, cluster, operator, in rising order. Keys as in {@code config get}. */
+    Map<String, String> config();
+
+    /** A directory of the feature's own in the state directory; survives restarts. */
+    Path stateDirectory();
+
+    /** A new scope for one activation of one component; close it in deactivate. */
+    Scope scope(String component);
+
+    /**
+     * Says that everything the feature's datapath needs is in its maps. An update waits for this before the switch, with a
+     * deadline; after the first time it has no effect.
+     */
+    void ready();
+
+    /** Says that the feature can't work now, with the reason for {@code feature list} and {@code status}. */
+    void failed(String reason);
+}

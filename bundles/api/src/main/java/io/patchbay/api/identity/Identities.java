@@ -1,0 +1,49 @@
+package io.patchbay.api.identity;
+
+import io.patchbay.api.labels.LabelSet;
+import io.patchbay.api.net.Prefix;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import org.osgi.annotation.versioning.ProviderType;
+
+/** Label sets and their numbers, the same on every node of the cluster. Thread-safe. */
+@ProviderType
+public interface Identities {
+    /**
+     * The number of a label set: claimed in the cluster when it is new.
+     *
+     * @return fails with {@link ClaimException} when the claim can't be made; nothing guesses
+     */
+    CompletableFuture<Integer> acquire(LabelSet labels);
+
+    void release(int identity);
+
+    Optional<LabelSet> labels(int identity);
+
+    /** All that are known: reserved, claimed by any node, local CIDR identities. */
+    Map<Integer, LabelSet> all();
+
+    /** How many users on this node. */
+    int references(int identity);
+
+    /** Local CIDR identities for exactly these prefixes on behalf of {@code user}; done when the ipcache has them. */
+    CompletableFuture<Map<Prefix, Integer>> requirePrefixes(String user, Set<Prefix> prefixes);
+
+    /** First all, then each change, in order, on the subscriber's executor. {@code labels} null: gone. */
+    AutoCloseable subscribe(java.util.concurrent.Executor executor, Listener listener);
+
+    @FunctionalInterface
+    interface Listener {
+        void changed(Map<Integer, Optional<LabelSet>> changes);
+    }
+
+    class ClaimException extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        public ClaimException(String message) {
+            super(message);
+        }
+    }
+}

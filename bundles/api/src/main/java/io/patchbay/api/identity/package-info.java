@@ -1,0 +1,5 @@
+/** Identity numbers and the ipcache. */
+@Version("1.0.0")
+package io.patchbay.api.identity;
+
+import org.osgi.annotation.versioning.Version;

@@ -1,0 +1,14 @@
+package io.patchbay.api.reconcile;
+
+import io.patchbay.api.datapath.MapHandle;
+import org.osgi.annotation.versioning.ProviderType;
+
+/** Makes reconcilers; a service of the core. */
+@ProviderType
+public interface Reconcilers {
+    /** @param name controller name in {@code status}: {@code sync-ipcache} */
+    <K, V> Reconciler<K, V> create(String name, Target<K, V> target);
+
+    /** For a map: batches, read back, full-map errors named. */
+    <K, V> Reconciler<K, V> forMap(String name, MapHandle map, Codec<K> keys, Codec<V> values);
+}
