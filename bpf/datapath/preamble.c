@@ -15,13 +15,14 @@ struct {
     __type(value, __u32);
 } pb_entries SEC(".maps");
 
-static __always_inline int pb_enter(struct __sk_buff *skb, __u32 hook, __u32 flags, int otherwise)
+/* Returns only when no generation took the packet: TC_ACT_UNSPEC without one, `hole` when its first stage is missing. */
+static __always_inline int pb_enter(struct __sk_buff *skb, __u32 hook, __u32 flags, int hole)
 {
     __u32 zero = 0;
     __u32 *e = bpf_map_lookup_elem(&pb_epoch, &zero);
     __u32 epoch = e ? PB_READ_ONCE(*e) : 0;
     if (!epoch)
-        return otherwise;
+        return TC_ACT_UNSPEC;
     __u32 index = hook * PB_SLOTS + PB_SLOT(epoch);
     skb->cb[PB_CB_META] = (epoch & 0xff) | (hook << 8) | flags;
     skb->cb[PB_CB_SRC] = 0;
@@ -32,7 +33,7 @@ static __always_inline int pb_enter(struct __sk_buff *skb, __u32 hook, __u32 fla
     pb_count(&pb_in, index, segments);
     bpf_tail_call(skb, &pb_entries, index);
     pb_count(&pb_out, index * 256 + PB_DROP_HOLE, segments);
-    return otherwise;
+    return hole;
 }
 
 static __always_inline int pb_dropped_without_generation(struct __sk_buff *skb, __u32 hook)
@@ -69,7 +70,7 @@ static __always_inline int pb_netdev_without_generation(struct __sk_buff *skb, _
 /* Pod devices: no verdict of ours means the guard behind us drops. */
 SEC("tc") int pb_pod_egress(struct __sk_buff *skb)
 {
-    return pb_enter(skb, PB_HOOK_POD_EGRESS, PB_F_INGRESS, TC_ACT_UNSPEC);
+    return pb_enter(skb, PB_HOOK_POD_EGRESS, PB_F_INGRESS, TC_ACT_SHOT);
 }
 
 SEC("tc") int pb_pod_egress_guard(struct __sk_buff *skb)
@@ -82,17 +83,19 @@ SEC("tc") int pb_pod_ingress(struct __sk_buff *skb)
 {
     if ((skb->mark & PB_MARK_MASK) == PB_MARK_DELIVER)
         return TC_ACT_OK;
-    return pb_enter(skb, PB_HOOK_POD_INGRESS, 0, TC_ACT_UNSPEC);
+    return pb_enter(skb, PB_HOOK_POD_INGRESS, 0, TC_ACT_SHOT);
 }
 
 SEC("tc") int pb_pod_ingress_guard(struct __sk_buff *skb)
 {
+    if ((skb->mark & PB_MARK_MASK) == PB_MARK_DELIVER)
+        return TC_ACT_OK;
     return pb_dropped_without_generation(skb, PB_HOOK_POD_INGRESS);
 }
 
 SEC("tc") int pb_overlay_ingress(struct __sk_buff *skb)
 {
-    return pb_enter(skb, PB_HOOK_OVERLAY_INGRESS, PB_F_INGRESS, TC_ACT_UNSPEC);
+    return pb_enter(skb, PB_HOOK_OVERLAY_INGRESS, PB_F_INGRESS, TC_ACT_SHOT);
 }
 
 SEC("tc") int pb_overlay_ingress_guard(struct __sk_buff *skb)
@@ -102,7 +105,7 @@ SEC("tc") int pb_overlay_ingress_guard(struct __sk_buff *skb)
 
 SEC("tc") int pb_host_egress(struct __sk_buff *skb)
 {
-    return pb_enter(skb, PB_HOOK_HOST_EGRESS, PB_F_HOST, TC_ACT_UNSPEC);
+    return pb_enter(skb, PB_HOOK_HOST_EGRESS, PB_F_HOST, TC_ACT_SHOT);
 }
 
 SEC("tc") int pb_host_egress_guard(struct __sk_buff *skb)

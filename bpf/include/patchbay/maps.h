@@ -14,10 +14,12 @@ struct pb_count {
     __u64 segments;
 };
 
-/* The epoch in charge: the one word that a switch writes. 0 = no generation. */
+/* The epoch in charge: the one word that a switch writes. 0 = no generation. Mapped into the agent, so that a switch is
+ * one aligned store: the kernel's own update of an array element is a memcpy, which promises no atomicity. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __type(key, __u32);
     __type(value, __u32);
 } pb_epoch SEC(".maps");

@@ -30,7 +30,10 @@
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
-#define PB_LICENSE char pb_license[] SEC("license") = "Dual BSD/GPL"
+/* Once in every object: the license that the kernel asks for, and types that the loader compares but no map names. */
+#define PB_LICENSE                                            \
+    const struct pb_event pb_abi_event SEC("patchbay") = {};  \
+    char pb_license[] SEC("license") = "Dual BSD/GPL"
 #define pb_memcpy __builtin_memcpy
 #define pb_memset __builtin_memset
 /* The compiler may not move, merge or forget this access. */
