@@ -329,13 +329,15 @@ public final class PolicyEngine {
     // ---- peers -----------------------------------------------------------------------------------------------------
 
     /**
-     * Takes in peers that no packet carries yet. Cost is proportional to the classes whose rules select them.
+     * Takes in peers that no packet carries yet; the node itself and the other reserved identities once, before the first class. Cost is proportional to the classes whose rules select them.
      *
      * @return the entries to write into the tables in force before the peers are published
      */
     public TableDelta addMembers(Collection<PeerMember> fresh) {
         Map<Integer, List<PolicyEntry>> add = new HashMap<>();
         for (PeerMember member : fresh) {
+            // the localhost entry stands under its number in every table: it can't be "a peer that no packet carries yet"
+            if (member.number() == PeerNumbers.HOST && !classes.isEmpty()) throw new IllegalArgumentException("the node itself comes before classes");
             for (Selection selection : cache.add(member)) {
                 for (LiveGrant grant : grantsBySelection.getOrDefault(selection, Set.of())) {
                     for (int number : grant.classes) {
@@ -364,6 +366,7 @@ public final class PolicyEngine {
     public TableDelta removeMembers(Collection<Integer> gone) {
         Map<Integer, List<PolicyEntry>> remove = new HashMap<>();
         for (int memberNumber : gone) {
+            if (memberNumber == PeerNumbers.HOST) throw new IllegalArgumentException("the node itself never goes; see replaceMember");
             PeerMember member = cache.member(memberNumber);
             if (member == null) continue;
             for (Selection selection : cache.remove(memberNumber)) {

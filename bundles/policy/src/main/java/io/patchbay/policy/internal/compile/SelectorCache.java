@@ -161,8 +161,9 @@ final class SelectorCache {
 
     private void fill(Selection selection) {
         if (selection.selector instanceof PeerSelector.ByPrefix p) {
-            // contained prefixes are neighbours in the order: address first, then length
+            // Contained prefixes are neighbours in the order, address first, then length; but IPv4, being mapped, lies amid IPv6.
             for (Map.Entry<Prefix, IntSet> e : byPrefix.tailMap(p.cidr(), true).entrySet()) {
+                if (e.getKey().address().isV4() != p.cidr().address().isV4()) continue;
                 if (!p.cidr().contains(e.getKey())) break;
                 e.getValue().forEach(number -> take(selection, members.get(number)));
             }

@@ -1,0 +1,186 @@
+package io.patchbay.policy.internal;
+
+import io.patchbay.api.cluster.policy.CidrGroup;
+import io.patchbay.api.cluster.policy.Direction;
+import io.patchbay.api.cluster.policy.PolicyObject;
+import io.patchbay.api.labels.IdentityLabels;
+import io.patchbay.api.labels.Label;
+import io.patchbay.api.labels.LabelSet;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
+import io.patchbay.policy.internal.compile.AddressDemand;
+import io.patchbay.policy.internal.compile.PeerMember;
+import io.patchbay.policy.internal.compile.PolicyEngine;
+import io.patchbay.policy.internal.evaluator.Cluster;
+import io.patchbay.policy.internal.evaluator.Connection;
+import io.patchbay.policy.internal.model.PolicyOptions;
+import io.patchbay.policy.internal.model.PortName;
+import io.patchbay.policy.internal.model.SubjectClass;
+import io.patchbay.policy.internal.table.Cookies;
+import io.patchbay.policy.internal.table.DirectionTable;
+import io.patchbay.policy.internal.table.PolicyMap;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+
+/** A cluster with compiled tables, one set a node, and what the datapath does with them: the other party to the evaluator. */
+final class CompiledCluster {
+    private final PolicyOptions options;
+    private final Cluster cluster;
+    private final Map<String, NodeView> views = new HashMap<>();
+
+    /** What one node knows. */
+    static final class NodeView {
+        final String node;
+        final Cluster cluster;
+        final PolicyEngine engine;
+        final Map<LabelSet, Integer> identities = new HashMap<>();
+        final Map<Prefix, Integer> prefixes = new HashMap<>();
+        final Map<List<Object>, Integer> peerClasses = new HashMap<>();
+        final Map<Integer, PeerMember> members = new TreeMap<>();
+        final Map<SubjectClass, Integer> classes = new LinkedHashMap<>();
+        private AddressDemand demand = new AddressDemand(Set.of(), Set.of(), Set.of());
+
+        NodeView(String node, Cluster cluster, PolicyOptions options) {
+            this.node = node;
+            this.cluster = cluster;
+            this.engine = new PolicyEngine(options, new Cookies());
+        }
+
+        /** The members that this demand makes necessary, besides those there are. */
+        List<PeerMember> allocate(AddressDemand next) {
+            demand = next;
+            List<PeerMember> fresh = new ArrayList<>();
+            if (identities.isEmpty()) {
+                for (Cluster.Node n : cluster.nodes()) {
+                    LabelSet labels = nodeLabels(n);
+                    int number = n.name().equals(node) ? 1 : n.apiServer() ? 7 : 6;
+                    if (identities.putIfAbsent(labels, number) == null) fresh.add(PeerMember.identity(number, labels));
+                }
+                if (cluster.dualStack()) {
+                    fresh.add(PeerMember.cidr(9, LabelSet.of(Label.reserved("world-ipv4")), Prefix.parse("0.0.0.0/0")));
+                    fresh.add(PeerMember.cidr(10, LabelSet.of(Label.reserved("world-ipv6")), Prefix.parse("::/0")));
+                } else {
+                    fresh.add(PeerMember.cidr(2, LabelSet.of(Label.reserved("world")), Prefix.parse("0.0.0.0/0")));
+                }
+            }
+            for (Cluster.Pod pod : cluster.pods()) {
+                if (identities.containsKey(pod.labels())) continue;
+                int number = pod.labels().isReserved("init") ? 5 : pod.labels().isReserved("health") ? 4 : 256 + identities.size();
+                identities.put(pod.labels(), number);
+                fresh.add(PeerMember.identity(number, pod.labels()));
+            }
+            for (Prefix prefix : next.prefixes()) {
+                if (prefix.length() == 0 || prefixes.containsKey(prefix)) continue;
+                int number = (1 << 24) + 1 + prefixes.size();
+                prefixes.put(prefix, number);
+                fresh.add(PeerMember.cidr(number, IdentityLabels.ofPrefix(prefix.toString(), cluster.dualStack()), prefix));
+            }
+            for (Cluster.Pod pod : cluster.pods()) for (IpAddress a : pod.addresses()) peerClass(a, pod.labels(), pod.ports(), fresh);
+            for (Cluster.Node n : cluster.nodes()) for (IpAddress a : n.addresses()) peerClass(a, nodeLabels(n), Map.of(), fresh);
+            for (PeerMember m : fresh) members.put(m.number(), m);
+            return fresh;
+        }
+
+        private LabelSet nodeLabels(Cluster.Node n) {
+            List<Label> labels = new ArrayList<>(List.of(Label.reserved(n.name().equals(node) ? "host" : "remote-node")));
+            if (n.apiServer()) labels.add(Label.reserved("kube-apiserver"));
+            return LabelSet.of(labels);
+        }
+
+        private int peerClass(IpAddress address, LabelSet labels, Map<PortName, Integer> ports, List<PeerMember> fresh) {
+            Optional<Prefix> block = longest(demand.blocks(), address);
+            Map<PortName, Integer> named = new HashMap<>(ports);
+            named.keySet().retainAll(demand.ports());
+            if (block.isEmpty() && named.isEmpty()) return 0;
+            List<Object> key = List.of(labels, block, named);
+            Integer number = peerClasses.get(key);
+            if (number == null) {
+                number = (3 << 24) + 1 + peerClasses.size();
+                peerClasses.put(key, number);
+                fresh.add(PeerMember.peerClass(number, labels, block, named));
+            }
+            return number;
+        }
+
+        private static Optional<Prefix> longest(Collection<Prefix> prefixes, IpAddress address) {
+            return prefixes.stream().filter(p -> p.contains(address)).max((a, b) -> Integer.compare(a.length(), b.length()));
+        }
+
+        /** What the ipcache says: identity and peer class. */
+        int[] lookup(IpAddress address) {
+            for (Cluster.Pod pod : cluster.pods()) {
+                if (pod.addresses().contains(address)) {
+                    return new int[] {identities.get(pod.labels()), peerClass(address, pod.labels(), pod.ports(), new ArrayList<>())};
+                }
+            }
+            for (Cluster.Node n : cluster.nodes()) {
+                if (n.addresses().contains(address)) {
+                    return new int[] {identities.get(nodeLabels(n)), peerClass(address, nodeLabels(n), Map.of(), new ArrayList<>())};
+                }
+            }
+            int world = !cluster.dualStack() ? 2 : address.isV4() ? 9 : 10;
+            return new int[] {longest(prefixes.keySet(), address).map(prefixes::get).orElse(world), 0};
+        }
+
+        int classOf(SubjectClass subject) {
+            Integer number = classes.get(subject);
+            if (number == null) {
+                number = classes.size() + 1;
+                classes.put(subject, number);
+                engine.addClass(number, subject);
+            }
+            return number;
+        }
+    }
+
+    CompiledCluster(PolicyOptions options, Collection<PolicyObject> policies, List<CidrGroup> groups, Cluster cluster) {
+        this.options = options;
+        this.cluster = cluster;
+        PolicyEngine.Change change = new PolicyEngine.Change(policies, List.of(), cluster.services(), groups);
+        for (Cluster.Node node : cluster.nodes()) {
+            NodeView view = new NodeView(node.name(), cluster, options);
+            view.engine.addMembers(view.allocate(view.engine.demandAfter(change)));
+            view.engine.apply(change);
+            views.put(node.name(), view);
+        }
+    }
+
+    NodeView view(String node) {
+        return views.get(node);
+    }
+
+    /** The drop reason, or 0. */
+    int verdict(Connection c) {
+        boolean known = c.protocol() == 1 || c.protocol() == 6 || c.protocol() == 17 || c.protocol() == 58 || c.protocol() == 132 && options.sctp();
+        if (!known) return 137;
+        if (c.protocol() == 1 && c.icmpType() == 3 && c.icmpCode() == 4) return 0;
+        Cluster.Pod from = pod(c.source());
+        Cluster.Pod to = pod(c.destination());
+        if (from != null && from == to) return 0;
+        int reason = side(c, c.source(), c.destination(), Direction.EGRESS);
+        return reason != 0 ? reason : side(c, c.destination(), c.source(), Direction.INGRESS);
+    }
+
+    private int side(Connection c, IpAddress subject, IpAddress peer, Direction direction) {
+        Cluster.Pod pod = pod(subject);
+        Cluster.Node node = cluster.nodes().stream().filter(n -> n.addresses().contains(subject)).findFirst().orElse(null);
+        if (pod == null && node == null) return 0;
+        NodeView view = views.get(pod != null ? pod.node() : node.name());
+        SubjectClass sc = pod != null ? new SubjectClass(pod.labels(), false, pod.ports()) : new SubjectClass(node.labels(), true, Map.of());
+        PolicyMap map = view.engine.table(view.classOf(sc));
+        int[] ids = view.lookup(peer);
+        DirectionTable.Decision decision = map.table(direction).decide(ids[0], ids[1], c.protocol(), c.isIcmp() ? c.icmpType() : c.port());
+        return decision.allowed() ? 0 : decision.entry() == null ? 133 : 181;
+    }
+
+    private Cluster.Pod pod(IpAddress address) {
+        return cluster.pods().stream().filter(p -> p.addresses().contains(address)).findFirst().orElse(null);
+    }
+}
