@@ -24,6 +24,9 @@ public interface Endpoints {
     /** Takes all of it away; done when the kernel has forgotten it. Unknown ones are no error. */
     CompletableFuture<Void> delete(String containerId, String ifname);
 
+    /** All by what a runtime knows them by; for CNI GC. */
+    Map<Attachment, Endpoint> attachments();
+
     /** What is wrong with one, from the kernel's state; empty: nothing. For CNI CHECK. */
     List<String> check(String containerId, String ifname);
 
@@ -40,6 +43,10 @@ public interface Endpoints {
         void put(Endpoint endpoint);
 
         void removed(Endpoint endpoint);
+    }
+
+    /** A container's interface. */
+    record Attachment(String containerId, String ifname) {
     }
 
     /** @param addresses from the address pool; @param mtu of the pod's route */

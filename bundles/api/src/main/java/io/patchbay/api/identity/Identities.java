@@ -37,6 +37,15 @@ public interface Identities {
     @FunctionalInterface
     interface Listener {
         void changed(Map<Integer, Optional<LabelSet>> changes);
+
+        /**
+         * The same for those whose kernel tables name identities: no address gets a new identity in the ipcache before the
+         * result is done. Whoever overrides this need do nothing in {@link #changed}.
+         */
+        default CompletableFuture<?> apply(Map<Integer, Optional<LabelSet>> changes) {
+            changed(changes);
+            return CompletableFuture.completedFuture(null);
+        }
     }
 
     class ClaimException extends Exception {

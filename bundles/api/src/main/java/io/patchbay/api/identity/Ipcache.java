@@ -22,6 +22,15 @@ public interface Ipcache {
     CompletableFuture<Void> remove(Prefix prefix, Source source);
 
     /**
+     * Sets the peer class (struct pb_ipcache_value) of addresses, 0 for none, whatever is or becomes known of them; done when in
+     * the kernel. Those that are not named keep theirs.
+     */
+    CompletableFuture<Void> classify(Map<IpAddress, Integer> classes);
+
+    /** Peer classes other than 0. */
+    Map<IpAddress, Integer> classes();
+
+    /**
      * @param tunnel node to encapsulate to; null: not behind a tunnel
      * @param owner  {@code namespace/pod}, node name or ""
      */

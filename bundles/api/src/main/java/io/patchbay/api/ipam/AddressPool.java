@@ -17,6 +17,11 @@ public interface AddressPool {
      */
     List<IpAddress> allocate(String owner) throws ExhaustedException;
 
+    /** How attachments are named here: {@code default/web-1:eth0@containerid}. */
+    static String owner(String namespace, String pod, String ifname, String containerId) {
+        return namespace + "/" + pod + ":" + ifname + "@" + containerId;
+    }
+
     /** Gives back; unknown owners are no error. The address rests until every consumer has dropped it. */
     void release(String owner);
 
