@@ -50,7 +50,7 @@ SEC("tc") int emit(struct __sk_buff *skb)
 {
 	__u32 key = skb->len, *sh, one = 1;
 	__u64 value = 1;
-	__u64 *record = bpf_ringbuf_reserve(&events, 16, BPF_RB_NO_WAKEUP);
+	__u64 *record = bpf_ringbuf_reserve(&events, 16, 0);
 	if (!record)
 		return TC_ACT_SHOT;
 	record[0] = skb->len;

@@ -14,7 +14,6 @@ public final class MappedArray implements AutoCloseable {
     private static final int PROT_READ = 1;
     private static final int PROT_WRITE = 2;
     private static final int MAP_SHARED = 1;
-    private static final int PAGE = 4096;
     private static final VarHandle INT = MethodHandles.byteBufferViewVarHandle(int[].class, ByteOrder.nativeOrder());
     private static final VarHandle LONG = MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
 
@@ -26,7 +25,7 @@ public final class MappedArray implements AutoCloseable {
     MappedArray(BpfMap map) {
         this.stride = map.info().valueSize() + 7 & ~7;
         long size = (long) stride * map.info().maxEntries();
-        this.length = size + PAGE - 1 & -PAGE;
+        this.length = size + Native.PAGE - 1 & -Native.PAGE;
         if (length > Integer.MAX_VALUE) {
             throw new IllegalArgumentException(map + " is too large to be mapped as one buffer");
         }

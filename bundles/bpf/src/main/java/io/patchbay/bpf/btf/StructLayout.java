@@ -27,32 +27,56 @@ public record StructLayout(String name, int size, List<Field> fields) {
                         int elementSize, Optional<StructLayout> struct) { }
 
     private static final int MAX_NESTING = 32;
+    /** Against hostile input: nested structs multiply. */
+    private static final int MAX_FIELDS = 65536;
 
-    static StructLayout of(Btf btf, int id) {
-        return of(btf, id, new HashSet<>());
+    /** The structs that are being described, from the outside in, and how many fields there may still be. */
+    private static final class Walk {
+        private final Set<Integer> open = new HashSet<>();
+        private int left = MAX_FIELDS;
+
+        void enter(Btf btf, int type) {
+            if (!open.add(type)) {
+                throw new BtfException(btf.describe(type) + " contains itself");
+            }
+            if (open.size() > MAX_NESTING) {
+                throw new BtfException("structs are nested more than " + MAX_NESTING + " deep");
+            }
+        }
+
+        void leave(int type) {
+            open.remove(type);
+        }
+
+        void count() {
+            if (--left < 0) {
+                throw new BtfException("more than " + MAX_FIELDS + " fields");
+            }
+        }
     }
 
-    private static StructLayout of(Btf btf, int id, Set<Integer> open) {
+    static StructLayout of(Btf btf, int id) {
+        return of(btf, id, new Walk());
+    }
+
+    private static StructLayout of(Btf btf, int id, Walk walk) {
         int type = btf.resolve(id);
-        if (!open.add(type) || open.size() > MAX_NESTING) {
-            throw new BtfException(btf.describe(type) + " contains itself");
-        }
+        walk.enter(btf, type);
         List<Field> fields = new ArrayList<>();
-        collect(btf, type, 0, fields, open);
-        open.remove(type);
+        collect(btf, type, 0, fields, walk);
+        walk.leave(type);
         return new StructLayout(btf.describe(type), btf.sizeOf(type), List.copyOf(fields));
     }
 
-    private static void collect(Btf btf, int type, int base, List<Field> fields, Set<Integer> open) {
+    private static void collect(Btf btf, int type, int base, List<Field> fields, Walk walk) {
         for (Btf.Member member : btf.members(type)) {
+            walk.count();
             int inner = btf.resolve(member.type());
             int size = btf.sizeOf(inner);
             if (member.name().isEmpty() && btf.kind(inner).isComposite()) {
-                if (!open.add(inner)) {
-                    throw new BtfException(btf.describe(inner) + " contains itself");
-                }
-                collect(btf, inner, base + member.bitOffset() / 8, fields, open);
-                open.remove(inner);
+                walk.enter(btf, inner);
+                collect(btf, inner, base + member.bitOffset() / 8, fields, walk);
+                walk.leave(inner);
                 continue;
             }
             int offset = member.bitOffset() / 8;
@@ -68,7 +92,7 @@ public record StructLayout(String name, int size, List<Field> fields) {
                 count = (int) Math.min(Integer.MAX_VALUE, (long) count * btf.array(element).count());
                 element = btf.resolve(btf.array(element).element());
             }
-            Optional<StructLayout> struct = btf.kind(element).isComposite() ? Optional.of(of(btf, element, open)) : Optional.empty();
+            Optional<StructLayout> struct = btf.kind(element).isComposite() ? Optional.of(of(btf, element, walk)) : Optional.empty();
             fields.add(new Field(member.name(), array ? FieldKind.ARRAY : kind(btf, element), btf.describe(member.type()), base + offset, size,
                     bitOffset, member.bits(), count, array ? btf.sizeOf(element) : size, struct));
         }

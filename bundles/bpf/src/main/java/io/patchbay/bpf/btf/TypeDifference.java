@@ -12,7 +12,9 @@ import java.util.Set;
 public final class TypeDifference {
     private final Btf left;
     private final Btf right;
+    private static final int MAX_NESTING = 64;
     private final Set<Long> seen = new HashSet<>();
+    private int depth;
 
     private TypeDifference(Btf left, Btf right) {
         this.left = left;
@@ -31,6 +33,18 @@ public final class TypeDifference {
     }
 
     private Optional<String> compare(String path, int leftId, int rightId) {
+        if (depth == MAX_NESTING) {
+            throw new BtfException("types are nested more than " + MAX_NESTING + " deep");
+        }
+        depth++;
+        try {
+            return compareInside(path, leftId, rightId);
+        } finally {
+            depth--;
+        }
+    }
+
+    private Optional<String> compareInside(String path, int leftId, int rightId) {
         int l = left.resolve(leftId);
         int r = right.resolve(rightId);
         if (!seen.add((long) l << 32 | r)) {

@@ -1,6 +1,7 @@
 package io.patchbay.bpf.internal;
 
 import com.kenai.jffi.MemoryIO;
+import com.kenai.jffi.PageManager;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,6 +19,8 @@ public final class Native {
 
     public static final LibC C;
     public static final LibBpf BPF;
+    /** Bytes of a page. */
+    public static final int PAGE;
     private static final Runtime RUNTIME;
     private static final MemoryIO MEMORY;
 
@@ -27,6 +30,7 @@ public final class Native {
         BPF = LibraryLoader.create(LibBpf.class).failImmediately().load(libbpf());
         RUNTIME = Runtime.getRuntime(C);
         MEMORY = MemoryIO.getInstance();
+        PAGE = (int) PageManager.getInstance().pageSize();
         // Errors come from return codes and from log buffers per program; libbpf's own print function would write to standard error.
         BPF.libbpf_set_print(0);
     }

@@ -25,6 +25,7 @@ public final class Sys {
     public static final int PROG_QUERY = 16;
     public static final int BTF_LOAD = 18;
     public static final int BTF_FD_BY_ID = 19;
+    public static final int BTF_NEXT_ID = 23;
     public static final int MAP_FREEZE = 22;
     public static final int MAP_LOOKUP_BATCH = 24;
     public static final int MAP_UPDATE_BATCH = 26;
