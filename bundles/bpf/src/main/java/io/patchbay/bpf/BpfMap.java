@@ -46,6 +46,8 @@ public final class BpfMap implements AutoCloseable {
     private final MapInfo info;
     private final int valueBytes;
     private volatile boolean batches;
+    /** Read once: a map's types never change. */
+    private volatile Btf btf;
 
     private BpfMap(int fd, String name) {
         this.descriptor = new Descriptor(fd, "map " + name);
@@ -79,7 +81,7 @@ public final class BpfMap implements AutoCloseable {
     public static BpfMap create(MapSpec spec) {
         String subject = "map " + spec.name() + " (" + spec.type() + ", key " + spec.keySize() + ", value " + spec.valueSize() + ", "
                 + Integer.toUnsignedString(spec.maxEntries()) + " entries)";
-        int btf = -1;
+        int types = -1;
         try (Scratch s = Scratch.take(); BpfMap inner = spec.inner().map(BpfMap::create).orElse(null)) {
             s.put(0, spec.type().number()).put(4, spec.keySize()).put(8, spec.valueSize()).put(12, entries(spec)).put(16, spec.flags());
             s.putName(28, spec.name()).put(64, spec.extra());
@@ -87,14 +89,14 @@ public final class BpfMap implements AutoCloseable {
                 s.put(20, inner.fd());
             }
             if (spec.btf().isPresent() && spec.type().takesBtf() && spec.keyType() != 0 && spec.valueType() != 0) {
-                Btf.Extract types = spec.btf().get().extract(spec.keyType(), spec.valueType());
-                btf = KernelObjects.loadBtf(types.bytes(), subject);
-                s.put(48, btf).put(52, types.ids()[0]).put(56, types.ids()[1]);
+                Btf.Extract extract = spec.btf().get().extract(spec.keyType(), spec.valueType());
+                types = KernelObjects.loadBtf(extract.bytes(), subject);
+                s.put(48, types).put(52, extract.ids()[0]).put(56, extract.ids()[1]);
             }
             return new BpfMap((int) KernelObjects.check(Sys.bpf(Sys.MAP_CREATE, s), "create", subject), spec.name());
         } finally {
-            if (btf >= 0) {
-                Sys.close(btf);
+            if (types >= 0) {
+                Sys.close(types);
             }
         }
     }
@@ -147,14 +149,20 @@ public final class BpfMap implements AutoCloseable {
 
     /** The types that the kernel keeps for this map; ring buffers, program arrays and maps of maps have none. */
     public Optional<Btf> btf() {
-        return info.btfId() == 0 ? Optional.empty() : Optional.of(Btf.parse(KernelObjects.btf(info.btfId())));
+        if (info.btfId() == 0) {
+            return Optional.empty();
+        }
+        if (btf == null) {
+            btf = Btf.parse(KernelObjects.btf(info.btfId()));
+        }
+        return Optional.of(btf);
     }
 
     /** The map as a specification, with its types from the kernel. */
     public MapSpec spec() {
-        Optional<Btf> btf = btf();
-        return new MapSpec(info.name(), info.type(), info.keySize(), info.valueSize(), info.maxEntries(), info.flags(), info.extra(), btf,
-                btf.isPresent() ? info.keyType() : 0, btf.isPresent() ? info.valueType() : 0, Optional.empty());
+        Optional<Btf> types = btf();
+        return new MapSpec(info.name(), info.type(), info.keySize(), info.valueSize(), info.maxEntries(), info.flags(), info.extra(), types,
+                types.isPresent() ? info.keyType() : 0, types.isPresent() ? info.valueType() : 0, Optional.empty());
     }
 
     /** CPUs that a per-CPU value has slots for. */

@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -64,6 +66,20 @@ class BpfObjectTest {
         assertEquals("unchecked", refusal.program());
         assertTrue(refusal.getMessage().contains("invalid access to packet"), refusal.getMessage());
         BpfObject.load(Compiled.object("bad"), LoadOptions.builder().skip("unchecked").build()).close();
+    }
+
+    @Test
+    void everyKindOfMapCanBeGivenToTheNextLoad() {
+        try (BpfObject old = BpfObject.load(Compiled.object("basic"), LoadOptions.NONE)) {
+            Map<String, BpfMap> given = new HashMap<>(old.maps());
+            given.remove(".rodata");
+            try (BpfObject next = BpfObject.load(Compiled.object("basic"), LoadOptions.builder().maps(given).build())) {
+                given.forEach((name, map) -> assertEquals(map.id(), next.map(name).id(), name));
+                next.map("stages").setProgram(7, next.program("second"));
+                assertEquals(42, old.program("first").testRun(PACKET).verdict(), "both generations share the array");
+            }
+            assertEquals("EBADF", assertThrows(BpfException.class, () -> old.map("stages").update(BpfMap.intKey(0), BpfMap.intKey(9999))).errnoName());
+        }
     }
 
     @Test
