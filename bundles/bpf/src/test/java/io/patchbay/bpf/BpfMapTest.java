@@ -72,6 +72,35 @@ class BpfMapTest {
     }
 
     @Test
+    void walkGoesOnWithLargerBuffersWhereABucketIsFull() {
+        try (BpfMap map = BpfMap.create(MapSpec.of("pbt_walk", MapType.HASH, 4, 4, 1000)); BpfMap.Cursor cursor = map.cursor()) {
+            for (int i = 0; i < 1000; i++) {
+                map.update(BpfMap.intKey(i), BpfMap.intKey(-i));
+            }
+            ByteBuffer keys = BpfMap.buffer(4 * 64);
+            ByteBuffer values = BpfMap.buffer(4 * 64);
+            int max = 1;
+            java.util.Set<Integer> seen = new java.util.HashSet<>();
+            boolean enlarged = false;
+            while (!cursor.ended()) {
+                try {
+                    int count = cursor.read(keys, values, max);
+                    for (int i = 0; i < count; i++) {
+                        assertEquals(-keys.getInt(4 * i), values.getInt(4 * i));
+                        seen.add(keys.getInt(4 * i));
+                    }
+                } catch (BpfException e) {
+                    assertEquals("ENOSPC", e.errnoName());
+                    enlarged = true;
+                    max = 64;
+                }
+            }
+            assertTrue(enlarged);
+            assertEquals(1000, seen.size());
+        }
+    }
+
+    @Test
     void batchThatOverflowsSaysHowFarItCame() {
         try (BpfMap map = BpfMap.create(MapSpec.of("pbt_small", MapType.HASH, 4, 4, 10))) {
             ByteBuffer keys = BpfMap.buffer(80);

@@ -69,6 +69,14 @@ class BpfObjectTest {
     }
 
     @Test
+    void refusalBeforeTheVerifierStillNamesTheProgram() {
+        LoadOptions options = LoadOptions.builder().type("second", ProgramType.EXT).build();
+        VerifierException refusal = assertThrows(VerifierException.class, () -> BpfObject.load(Compiled.object("basic"), options));
+        assertEquals("second", refusal.program(), refusal.getMessage());
+        assertTrue(refusal.errno() != 0);
+    }
+
+    @Test
     void everyKindOfMapCanBeGivenToTheNextLoad() {
         try (BpfObject old = BpfObject.load(Compiled.object("basic"), LoadOptions.NONE)) {
             Map<String, BpfMap> given = new HashMap<>(old.maps());
