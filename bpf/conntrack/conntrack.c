@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Connection tracking. One entry for each connection and side: the side is the pod that a pass is about (the sender at
+ * pod-egress, the receiver in pod-ingress), so the two pods of a local connection have an entry each, with their own
+ * state. `lookup` puts what is known into the context and the scratch; `commit`, behind policy, makes the entry of a new
+ * connection with what service, policy and NAT left in the scratch. No other feature touches these maps.
+ *
+ * Each byte of state is written by one direction only, so that two CPUs need no lock; counters are not atomic for the
+ * same reason. An entry past its expiry does not exist, whether or not anybody has collected it.
+ */
+#include <patchbay/packet.h>
+
+#define CT_TCP_ESTABLISHED (8000 * PB_SECOND)
+#define CT_TCP_SYN (60 * PB_SECOND)
+#define CT_TCP_CLOSING (10 * PB_SECOND)
+#define CT_OTHER (60 * PB_SECOND)
+#define CT_REPORT (5 * PB_SECOND)
+#define CT_REPORTED_FLAGS (PB_TCP_SYN | PB_TCP_FIN | PB_TCP_RST)
+
+struct ct4_key {
+    __be32 local;
+    __be32 remote;
+    __be16 lport; /* ICMP echo: the identifier is the port of who asks, the other's is 0 */
+    __be16 rport;
+    __u8 proto;
+    __u8 pad[3];
+};
+
+struct ct6_key {
+    struct pb_addr local;
+    struct pb_addr remote;
+    __be16 lport;
+    __be16 rport;
+    __u8 proto;
+    __u8 pad[3];
+};
+
+/* tx: what the local pod sends; rx: what it receives. Members are found by name when a newer layout takes over. */
+struct ct_entry {
+    __u64 expires;        /* CLOCK_MONOTONIC, ns */
+    __u64 tx_packets;
+    __u64 tx_bytes;
+    __u64 rx_packets;
+    __u64 rx_bytes;
+    __u64 tx_report;      /* time of the last event, ns */
+    __u64 rx_report;
+    __u8 out;             /* 1: the local pod began the connection */
+    __u8 replied;         /* 1: an answer was seen */
+    __u8 seen_non_syn;    /* 1: a TCP segment without SYN was seen */
+    __u8 tx_closing;      /* 1: FIN or RST seen */
+    __u8 rx_closing;
+    __u8 tx_flags_seen;   /* TCP flags */
+    __u8 rx_flags_seen;
+    __u8 pad;
+
+    struct pb_addr svc_addr; /* service: what the client asked for */
+    __u32 svc_id;
+    __be16 svc_port;
+    __u16 svc_flags;
+
+    __u32 peer_identity;  /* identity of who began the connection, when it was made */
+    __u32 policy_flags;
+
+    __u16 nat_flags;
+    __be16 nat_port;
+    __u32 pad2;
+
+    __u8 spare[16];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 131072);
+    __type(key, struct ct4_key);
+    __type(value, struct ct_entry);
+} ct4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 131072);
+    __type(key, struct ct6_key);
+    __type(value, struct ct_entry);
+} ct6 SEC(".maps");
+
+/* Connections refused because the map was full: [0] ct4, [1] ct6. The agent collects at once when one grows. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, struct pb_count);
+} ct_refused SEC(".maps");
+
+struct ct_tuple {
+    struct pb_addr local;
+    struct pb_addr remote;
+    __be16 lport;
+    __be16 rport;
+    __u8 proto;
+};
+
+/* The tuple as the local pod sees it. */
+static __always_inline void ct_tuple_of(struct ct_tuple *t, const struct pb_addr *saddr, const struct pb_addr *daddr,
+                                        __be16 sport, __be16 dport, __u8 proto, __u8 icmp_type, bool tx)
+{
+    if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
+        /* The identifier belongs to who asks: a request against the direction of another's ping with the same
+         * identifier must not pass for its answer. */
+        if (pb_icmp_is_reply(proto, icmp_type)) {
+            dport = sport;
+            sport = 0;
+        }
+    }
+    t->local = tx ? *saddr : *daddr;
+    t->remote = tx ? *daddr : *saddr;
+    t->lport = tx ? sport : dport;
+    t->rport = tx ? dport : sport;
+    t->proto = proto;
+}
+
+static __always_inline void ct4_key_of(struct ct4_key *k, const struct ct_tuple *t)
+{
+    pb_memset(k, 0, sizeof(*k));
+    k->local = t->local.w[3];
+    k->remote = t->remote.w[3];
+    k->lport = t->lport;
+    k->rport = t->rport;
+    k->proto = t->proto;
+}
+
+static __always_inline void ct6_key_of(struct ct6_key *k, const struct ct_tuple *t)
+{
+    pb_memset(k, 0, sizeof(*k));
+    k->local = t->local;
+    k->remote = t->remote;
+    k->lport = t->lport;
+    k->rport = t->rport;
+    k->proto = t->proto;
+}
+
+static __always_inline struct ct_entry *ct_find(struct __sk_buff *skb, const struct ct_tuple *t)
+{
+    if (pb_family(skb) == 4) {
+        struct ct4_key k;
+        ct4_key_of(&k, t);
+        return bpf_map_lookup_elem(&ct4, &k);
+    }
+    struct ct6_key k;
+    ct6_key_of(&k, t);
+    return bpf_map_lookup_elem(&ct6, &k);
+}
+
+static __always_inline void ct_tell(struct pb_scratch *s, const struct ct_entry *e)
+{
+    s->ct_svc_addr = e->svc_addr;
+    s->ct_svc_port = e->svc_port;
+    s->ct_svc_flags = e->svc_flags;
+    s->ct_svc_id = e->svc_id;
+    s->ct_peer_identity = e->peer_identity;
+    s->ct_nat_flags = e->nat_flags;
+    s->ct_nat_port = e->nat_port;
+    s->ct_policy_flags = e->policy_flags;
+}
+
+static __always_inline void ct_tell_nothing(struct pb_scratch *s)
+{
+    pb_memset(&s->ct_svc_addr, 0, sizeof(s->ct_svc_addr));
+    s->ct_svc_port = 0;
+    s->ct_svc_flags = 0;
+    s->ct_svc_id = 0;
+    s->ct_peer_identity = 0;
+    s->ct_nat_flags = 0;
+    s->ct_nat_port = 0;
+    s->ct_policy_flags = 0;
+}
+
+static __always_inline bool ct_bare_syn(const struct pb_scratch *s)
+{
+    return s->proto == IPPROTO_TCP && (s->tcp_flags & (PB_TCP_SYN | PB_TCP_ACK)) == PB_TCP_SYN;
+}
+
+/* Whether the service that this pass translated belongs into the local pod's entry: the client's side undoes what was
+ * done to the client's packets; what was done at a node device is undone by the backend's side. */
+static __always_inline bool ct_keeps_service(const struct __sk_buff *skb, bool tx)
+{
+    return tx || pb_hook_entered(skb) != PB_HOOK_POD_EGRESS;
+}
+
+/* Counts the packet, moves the state, and says whether it is worth an event. */
+static __always_inline bool ct_seen(struct ct_entry *e, const struct pb_scratch *s, __u64 now, bool tx)
+{
+    __u64 until = now + CT_OTHER;
+    bool report = false;
+    if (tx) {
+        e->tx_packets += s->segments;
+        e->tx_bytes += s->len;
+    } else {
+        e->rx_packets += s->segments;
+        e->rx_bytes += s->len;
+    }
+    if (s->proto == IPPROTO_TCP) {
+        __u8 flags = s->tcp_flags;
+        __u8 seen = tx ? e->tx_flags_seen : e->rx_flags_seen;
+        report = flags & CT_REPORTED_FLAGS & ~seen;
+        if (flags & ~seen) {
+            if (tx)
+                e->tx_flags_seen = seen | flags;
+            else
+                e->rx_flags_seen = seen | flags;
+        }
+        bool was_alive = !(e->tx_closing && e->rx_closing);
+        if (flags & (PB_TCP_FIN | PB_TCP_RST)) {
+            if (tx)
+                e->tx_closing = 1;
+            else
+                e->rx_closing = 1;
+            /* A connection refused, or given up before it stood, is over for both. */
+            if ((flags & PB_TCP_RST) && !(e->tx_flags_seen & e->rx_flags_seen & PB_TCP_SYN)) {
+                e->tx_closing = 1;
+                e->rx_closing = 1;
+            }
+        } else if (!(flags & PB_TCP_SYN) && !e->seen_non_syn) {
+            e->seen_non_syn = 1;
+        }
+        if (e->tx_closing && e->rx_closing) {
+            if (!was_alive)
+                until = e->expires; /* the end is set; late segments do not move it */
+            else
+                until = now + CT_TCP_CLOSING;
+        } else if (flags & PB_TCP_RST) {
+            /* Nothing follows an RST that the peer believed; if it did not, the next segment restores the lifetime. */
+            until = now + CT_TCP_CLOSING;
+        } else {
+            until = now + (e->seen_non_syn ? CT_TCP_ESTABLISHED : CT_TCP_SYN);
+        }
+    }
+    /* A busy connection writes its expiry once a second. */
+    if (until < e->expires || until - e->expires >= PB_SECOND)
+        e->expires = until;
+    __u64 last = tx ? e->tx_report : e->rx_report;
+    if (report || now - last >= CT_REPORT) {
+        if (tx)
+            e->tx_report = now;
+        else
+            e->rx_report = now;
+        return true;
+    }
+    return false;
+}
+
+static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool tx)
+{
+    struct ct_tuple t;
+    __u64 now = bpf_ktime_get_ns();
+    ct_tell_nothing(s);
+    if (pb_flags(skb) & PB_F_ICMPERR) {
+        /* About a packet that went the other way: what the pod receives quotes what it sent. */
+        struct pb_inner in;
+        pb_set_ct_state(skb, PB_CT_NEW);
+        if (!pb_parse_inner(skb, &in))
+            return pb_next(skb, cfg);
+        ct_tuple_of(&t, &in.saddr, &in.daddr, in.sport, in.dport, in.proto, in.icmp_type, !tx);
+        struct ct_entry *e = ct_find(skb, &t);
+        if (e && e->expires > now) {
+            pb_set_ct_state(skb, PB_CT_RELATED);
+            ct_tell(s, e);
+        }
+        return pb_next(skb, cfg);
+    }
+    ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
+    struct ct_entry *e = ct_find(skb, &t);
+    bool forward = e && !!e->out == tx;
+    if (!e || e->expires <= now || (ct_bare_syn(s) && (!forward || e->tx_closing || e->rx_closing))) {
+        /* A bare SYN never answers anything: it opens a connection, for which policy is asked. */
+        pb_set_ct_state(skb, PB_CT_NEW);
+        pb_set_flag(skb, PB_F_TRACE);
+        return pb_next(skb, cfg);
+    }
+    if (forward) {
+        /* The same tuple may have been taken by another connection through another service. */
+        if (ct_keeps_service(skb, tx) && e->svc_id != s->svc_id && (s->proto != IPPROTO_TCP || ct_bare_syn(s))) {
+            e->svc_addr = s->svc_addr;
+            e->svc_port = s->svc_port;
+            e->svc_flags = s->svc_flags;
+            e->svc_id = s->svc_id;
+        }
+        pb_set_ct_state(skb, PB_CT_ESTABLISHED);
+    } else {
+        if (!e->replied)
+            e->replied = 1;
+        pb_set_ct_state(skb, PB_CT_REPLY);
+    }
+    ct_tell(s, e);
+    if (ct_seen(e, s, now, tx))
+        pb_set_flag(skb, PB_F_TRACE);
+    return pb_next(skb, cfg);
+}
+
+/* What makes no connection: errors, neighbour discovery, answers nobody asked for, the end of something unknown. */
+static __always_inline bool ct_untracked(const struct __sk_buff *skb, const struct pb_scratch *s)
+{
+    if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6)
+        return !pb_icmp_is_request(s->proto, s->icmp_type);
+    return s->proto == IPPROTO_TCP && (s->tcp_flags & PB_TCP_RST);
+}
+
+static __always_inline long ct_update(struct __sk_buff *skb, const struct ct_tuple *t, const struct ct_entry *e, __u64 flags)
+{
+    if (pb_family(skb) == 4) {
+        struct ct4_key k;
+        ct4_key_of(&k, t);
+        return bpf_map_update_elem(&ct4, &k, e, flags);
+    }
+    struct ct6_key k;
+    ct6_key_of(&k, t);
+    return bpf_map_update_elem(&ct6, &k, e, flags);
+}
+
+static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool tx)
+{
+    if (pb_ct_state(skb) != PB_CT_NEW || ct_untracked(skb, s))
+        return pb_next(skb, cfg);
+
+    struct ct_tuple t;
+    struct ct_entry e;
+    __u64 now = bpf_ktime_get_ns();
+    pb_memset(&e, 0, sizeof(e));
+    ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
+    e.out = tx;
+    e.peer_identity = skb->cb[PB_CB_SRC];
+    if (ct_keeps_service(skb, tx)) {
+        e.svc_addr = s->svc_addr;
+        e.svc_port = s->svc_port;
+        e.svc_flags = s->svc_flags;
+        e.svc_id = s->svc_id;
+    }
+    e.policy_flags = s->set_policy_flags;
+    e.nat_flags = s->set_nat_flags;
+    e.nat_port = s->set_nat_port;
+    ct_seen(&e, s, now, tx);
+    /* The last segments of what was forgotten already: not for hours. */
+    if (s->proto == IPPROTO_TCP && (s->tcp_flags & PB_TCP_FIN))
+        e.expires = now + CT_TCP_SYN;
+
+    long err = ct_update(skb, &t, &e, BPF_NOEXIST);
+    if (err) {
+        struct ct_entry *old = ct_find(skb, &t);
+        if (!old) {
+            pb_count(&ct_refused, pb_family(skb) == 4 ? 0 : 1, 1);
+            return pb_drop(skb, cfg, s, PB_DROP_CT_CREATE_FAILED);
+        }
+        /* One that is over gives way. A live one stays: another CPU was faster, or a SYN came against its direction. */
+        if (old->expires <= now || old->tx_closing || old->rx_closing)
+            ct_update(skb, &t, &e, BPF_EXIST);
+    }
+    /* The receiver's pass, which may follow in this one, leaves its own. */
+    s->set_policy_flags = 0;
+    s->set_nat_flags = 0;
+    s->set_nat_port = 0;
+    return pb_next(skb, cfg);
+}
+
+PB_STAGE(ct_lookup_pod_egress) { return ct_lookup(skb, cfg, s, true); }
+PB_STAGE(ct_lookup_pod_ingress) { return ct_lookup(skb, cfg, s, false); }
+PB_STAGE(ct_commit_pod_egress) { return ct_commit(skb, cfg, s, true); }
+PB_STAGE(ct_commit_pod_ingress) { return ct_commit(skb, cfg, s, false); }
+
+PB_LICENSE;
