@@ -75,10 +75,12 @@ enum pb_code {
     PB_DROP_UNSUPP_SERVICE_PROTO = 159,
     PB_DROP_NO_TUNNEL_ENDPOINT = 160,
     PB_DROP_NAT_NO_MAPPING = 161,
+    PB_DROP_EDT_HORIZON = 162,        /* a paced packet would leave too late */
     PB_DROP_UNKNOWN_CT = 163,
     PB_DROP_HOST_UNREACHABLE = 164,
     PB_DROP_NO_CONFIG = 165,
     PB_DROP_UNSUPPORTED_L2 = 166,
+    PB_DROP_NAT_NO_PORT = 167,        /* no port is free for masquerading; Cilium's DROP_NAT_NO_MAPPING */
     PB_DROP_NAT_UNSUPP_PROTO = 168,
     PB_DROP_NO_FIB = 169,
     PB_DROP_INVALID_IDENTITY = 171,

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Routing: where a packet goes. `route` decides and, for a pod of this node, enters its pod-ingress; `deliver` hands the
+ * packet to the pod; `leave` hands it to the node or to the network. What leaves for the overlay is vxlan's between them.
+ * A pod's packet never goes through the kernel's forwarding, which would carry it around policy.
+ */
+#include <patchbay/packet.h>
+#include <patchbay/endpoints.h>
+#include <patchbay/ipcache.h>
+#include <patchbay/node_config.h>
+
+#define VXLAN_OVERHEAD 50 /* Ethernet 14, IPv4 20, UDP 8, VXLAN 8 */
+#define PACKET_HOST 0
+
+static __always_inline struct pb_node_config *node(void)
+{
+    __u32 zero = 0;
+    return bpf_map_lookup_elem(&node_config, &zero);
+}
+
+/* One of this node's own addresses. */
+static __always_inline bool is_own_address(const struct pb_node_config *n, const struct pb_endpoint *ep, const struct pb_addr *a)
+{
+    if (ep)
+        return ep->flags & PB_EP_HOST;
+    if (pb_addr_is_v4(a))
+        return pb_addr_eq(a, &n->node_ip4) || pb_addr_eq(a, &n->router_ip4);
+    return pb_addr_eq(a, &n->node_ip6) || pb_addr_eq(a, &n->router_ip6);
+}
+
+static __always_inline bool is_multicast(const struct pb_addr *a)
+{
+    if (pb_addr_is_v4(a))
+        return (bpf_ntohl(a->w[3]) >> 28) == 0xe || a->w[3] == 0xffffffff;
+    return (bpf_ntohl(a->w[0]) >> 24) == 0xff || (bpf_ntohl(a->w[0]) >> 22) == 0x3fa; /* and link-local, fe80::/10 */
+}
+
+static __always_inline void choose_pod(struct pb_scratch *s, const struct pb_endpoint *ep)
+{
+    s->dst_ifindex = ep->ifindex;
+    s->dst_ep = ep->id;
+    pb_memcpy(s->dst_mac, ep->mac, sizeof(s->dst_mac));
+}
+
+/* Out of pb_net, so that the packet comes in on pb_host, where the pod CIDR's route points and rp_filter agrees. */
+static __always_inline int to_host(struct __sk_buff *skb, const struct pb_node_config *n, int *act)
+{
+    if (!n->pb_net_ifindex)
+        return PB_DROP_NO_CONFIG;
+    int code = pb_set_macs(skb, n->pb_host_mac, n->pb_net_mac);
+    if (code)
+        return code;
+    *act = bpf_redirect(n->pb_net_ifindex, 0);
+    return PB_TO_HOST;
+}
+
+enum { GO_NEXT = 0, GO_POD = 1 }; /* other results: a verdict */
+
+/* Packets that pods and the node itself send. */
+static __always_inline int decide(struct __sk_buff *skb, struct pb_scratch *s, bool from_pod)
+{
+    struct pb_node_config *n = node();
+    if (!n)
+        return PB_DROP_NO_CONFIG;
+    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
+    if (ep && !(ep->flags & PB_EP_HOST)) {
+        choose_pod(s, ep);
+        pb_set_route(skb, PB_ROUTE_LOCAL);
+        int code = from_pod ? pb_hop(skb) : 0;
+        return code ? code : GO_POD;
+    }
+    if (is_own_address(n, ep, &s->daddr)) {
+        /* The node's own packets to itself do not come this way. The last hop: no TTL is taken. */
+        if (!from_pod)
+            return PB_DROP_UNROUTABLE;
+        pb_set_route(skb, PB_ROUTE_HOST);
+        return GO_NEXT;
+    }
+    if (is_multicast(&s->daddr))
+        return PB_DROP_UNROUTABLE;
+    bool overlay = !pb_addr_is_zero(&s->tunnel_ip);
+    /* An address of our own pods that no pod has: out there it could only come back. */
+    if (!overlay && n->pod_cidr4_len && pb_addr_in(&s->daddr, &n->pod_cidr4, n->pod_cidr4_len))
+        return PB_DROP_UNROUTABLE;
+    pb_set_route(skb, overlay ? PB_ROUTE_OVERLAY : PB_ROUTE_NETWORK);
+    return from_pod ? pb_hop(skb) : 0;
+}
+
+PB_STAGE(route_pod_egress)
+{
+    int code = decide(skb, s, true);
+    if (code == GO_POD)
+        return pb_to_pod_ingress(skb, cfg);
+    if (code == GO_NEXT)
+        return pb_next(skb, cfg);
+    return pb_drop(skb, cfg, s, code);
+}
+
+PB_STAGE(route_host_egress)
+{
+    int code = decide(skb, s, false);
+    if (code == GO_POD)
+        return pb_to_pod_ingress(skb, cfg);
+    if (code == GO_NEXT)
+        return pb_next(skb, cfg);
+    return pb_drop(skb, cfg, s, code);
+}
+
+/* Out of the tunnel come packets for pods of this node and for the node's own addresses; nothing is forwarded. */
+PB_STAGE(route_overlay_ingress)
+{
+    struct pb_node_config *n = node();
+    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
+    int code = PB_DROP_UNROUTABLE, act = TC_ACT_SHOT;
+    if (ep && !(ep->flags & PB_EP_HOST)) {
+        choose_pod(s, ep);
+        pb_set_route(skb, PB_ROUTE_LOCAL);
+        code = pb_hop(skb);
+        if (!code)
+            return pb_to_pod_ingress(skb, cfg);
+    } else if (n && is_own_address(n, ep, &s->daddr)) {
+        pb_set_route(skb, PB_ROUTE_HOST);
+        code = to_host(skb, n, &act);
+    }
+    return pb_verdict(skb, cfg, s, code, act);
+}
+
+PB_STAGE(route_netdev_ingress)
+{
+    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
+    if (!ep || (ep->flags & PB_EP_HOST))
+        return pb_next(skb, cfg);
+    choose_pod(s, ep);
+    pb_set_route(skb, PB_ROUTE_LOCAL);
+    int code = pb_hop(skb);
+    if (!code)
+        return pb_to_pod_ingress(skb, cfg);
+    return pb_drop(skb, cfg, s, code);
+}
+
+/* The end of pod-ingress: into the pod. */
+PB_STAGE(deliver)
+{
+    int code, act = TC_ACT_SHOT;
+    /* Service reverse may have changed the source, never the receiver. */
+    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
+    if (!ep) {
+        code = PB_DROP_LOCAL_DELIVERY;
+        goto out;
+    }
+    code = pb_set_macs(skb, ep->mac, ep->host_mac);
+    if (code)
+        goto out;
+    code = PB_TO_ENDPOINT;
+    if (!(pb_flags(skb) & PB_F_LOCAL)) {
+        /* Already on the pod's own device. */
+        act = TC_ACT_OK;
+    } else if ((pb_flags(skb) & PB_F_INGRESS) && !(ep->flags & PB_EP_NO_PEER)) {
+        /* Straight into the pod: the device decided on the frame's address as it came whom it is for; not so any more. */
+        if (skb->pkt_type != PACKET_HOST)
+            bpf_skb_change_type(skb, PACKET_HOST);
+        act = bpf_redirect_peer(ep->ifindex, 0);
+    } else {
+        pb_set_mark(skb, PB_MARK_DELIVER);
+        act = bpf_redirect(ep->ifindex, 0);
+    }
+out:
+    return pb_verdict(skb, cfg, s, code, act);
+}
+
+/* Behind encapsulation and masquerade: to the node itself, or out of its device. */
+static __always_inline int leave(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
+{
+    struct pb_node_config *n = node();
+    int code = PB_DROP_NO_CONFIG, act = TC_ACT_SHOT;
+    __u32 route = pb_route(skb);
+    if (route != PB_ROUTE_HOST && route != PB_ROUTE_NETWORK)
+        return pb_next(skb, cfg); /* an overlay that nobody serves: the end drops it */
+    if (n && route == PB_ROUTE_HOST) {
+        code = to_host(skb, n, &act);
+    } else if (n && n->netdev_ifindex) {
+        pb_set_mark(skb, pb_flags(skb) & PB_F_MASQ ? PB_MARK_SNAT_DONE : PB_MARK_NETWORK);
+        act = bpf_redirect_neigh(n->netdev_ifindex, 0, 0, 0);
+        code = PB_TO_NETWORK;
+    }
+    return pb_verdict(skb, cfg, s, code, code >= 128 ? TC_ACT_SHOT : act);
+}
+
+PB_STAGE(leave_pod_egress) { return leave(skb, cfg, s); }
+PB_STAGE(leave_host_egress) { return leave(skb, cfg, s); }
+
+/* ---- too big for the way: tell the sender (RFC 1191, RFC 4443 3.2) ---- */
+
+/* MTU of the way when a packet, or a segment of it, is larger; 0: it fits. */
+static __always_inline __u32 too_big_for(struct __sk_buff *skb, const struct pb_scratch *s, __u32 ifindex, __u32 overhead)
+{
+    __u32 mtu = 0, len = skb->len - ETH_HLEN;
+    if (bpf_check_mtu(skb, ifindex, &mtu, 0, 0) < 0 || mtu <= overhead)
+        return 0; /* no such device: the redirect finds out */
+    if (skb->gso_size) {
+        __u32 header = 8;
+        if (s->proto == IPPROTO_TCP) {
+            __u8 doff;
+            if (bpf_skb_load_bytes(skb, pb_l4_off(skb) + 12, &doff, 1) < 0)
+                return 0;
+            header = (doff >> 4) * 4;
+        }
+        len = skb->gso_size + pb_l4_off(skb) - ETH_HLEN + header;
+    }
+    return len + overhead > mtu ? mtu - overhead : 0;
+}
+
+static __always_inline __u16 fold(__u64 sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return ~sum;
+}
+
+#define QUOTED4 28 /* IPv4 header and the first 8 bytes behind it */
+#define QUOTED6 48
+struct too_big4 {
+    struct iphdr ip;
+    __u8 icmp[8];
+    __u8 quoted[QUOTED4];
+};
+struct too_big6 {
+    struct ipv6hdr ip;
+    __u8 icmp[8];
+    __u8 quoted[QUOTED6];
+};
+
+/* Replaces all behind the Ethernet header by `answer` and sends the frame back to who sent it. */
+static __always_inline int send_back(struct __sk_buff *skb, const void *answer, __u32 len, int *act)
+{
+    __u8 macs[12], back[12];
+    if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) < 0 || bpf_skb_change_tail(skb, ETH_HLEN + len, 0) < 0)
+        return PB_DROP_FRAG_NEEDED;
+    pb_memcpy(back, macs + 6, 6);
+    pb_memcpy(back + 6, macs, 6);
+    if (bpf_skb_store_bytes(skb, 0, back, sizeof(back), 0) < 0 || bpf_skb_store_bytes(skb, ETH_HLEN, answer, len, 0) < 0)
+        return PB_DROP_WRITE_ERROR;
+    pb_set_mark(skb, PB_MARK_DELIVER);
+    *act = bpf_redirect(skb->ifindex, 0);
+    return PB_ANSWERED;
+}
+
+/* Without DF it would have to be fragmented, which nobody does on this way; with IP options it is rare enough to be dropped. */
+static __always_inline int answer4(struct __sk_buff *skb, const struct pb_scratch *s, const struct pb_node_config *n, __u32 mtu, int *act)
+{
+    struct too_big4 a;
+    struct iphdr ip;
+    pb_memset(&a, 0, sizeof(a));
+    if (bpf_skb_load_bytes(skb, ETH_HLEN, a.quoted, QUOTED4) < 0)
+        return PB_DROP_FRAG_NEEDED;
+    pb_memcpy(&ip, a.quoted, sizeof(ip));
+    if (ip.ihl != 5 || !(ip.frag_off & bpf_htons(0x4000)))
+        return PB_DROP_FRAG_NEEDED;
+    a.ip.version = 4;
+    a.ip.ihl = 5;
+    a.ip.ttl = 64;
+    a.ip.protocol = IPPROTO_ICMP;
+    a.ip.tot_len = bpf_htons(sizeof(a));
+    a.ip.saddr = n->router_ip4.w[3] ? n->router_ip4.w[3] : n->node_ip4.w[3];
+    a.ip.daddr = ip.saddr;
+    a.ip.check = fold(bpf_csum_diff(0, 0, (void *)&a.ip, sizeof(a.ip), 0));
+    /* The pod knows the connection by the service's address. */
+    if (s->svc_id) {
+        pb_memcpy(a.quoted + offsetof(struct iphdr, daddr), &s->svc_addr.w[3], 4);
+        pb_memcpy(a.quoted + sizeof(struct iphdr) + 2, &s->svc_port, 2);
+    }
+    a.icmp[0] = ICMP_DEST_UNREACH;
+    a.icmp[1] = ICMP_FRAG_NEEDED;
+    a.icmp[6] = mtu >> 8;
+    a.icmp[7] = mtu;
+    __u16 sum = fold(bpf_csum_diff(0, 0, (void *)a.icmp, 8 + QUOTED4, 0));
+    pb_memcpy(a.icmp + 2, &sum, 2);
+    return send_back(skb, &a, sizeof(a), act);
+}
+
+static __always_inline int answer6(struct __sk_buff *skb, const struct pb_scratch *s, const struct pb_node_config *n, __u32 mtu, int *act)
+{
+    struct too_big6 a;
+    struct {
+        struct pb_addr from, to;
+        __be32 len, next;
+    } pseudo;
+    pb_memset(&a, 0, sizeof(a));
+    if (bpf_skb_load_bytes(skb, ETH_HLEN, a.quoted, QUOTED6) < 0)
+        return PB_DROP_FRAG_NEEDED;
+    pseudo.from = pb_addr_is_zero(&n->router_ip6) ? n->node_ip6 : n->router_ip6;
+    pb_memcpy(&pseudo.to, a.quoted + offsetof(struct ipv6hdr, saddr), 16);
+    pseudo.len = bpf_htonl(8 + QUOTED6);
+    pseudo.next = bpf_htonl(IPPROTO_ICMPV6);
+    a.ip.version = 6;
+    a.ip.hop_limit = 64;
+    a.ip.nexthdr = IPPROTO_ICMPV6;
+    a.ip.payload_len = bpf_htons(8 + QUOTED6);
+    pb_memcpy(&a.ip.saddr, &pseudo.from, 16);
+    pb_memcpy(&a.ip.daddr, &pseudo.to, 16);
+    if (s->svc_id) {
+        pb_memcpy(a.quoted + offsetof(struct ipv6hdr, daddr), &s->svc_addr, 16);
+        if (s->proto != IPPROTO_ICMPV6)
+            pb_memcpy(a.quoted + sizeof(struct ipv6hdr) + 2, &s->svc_port, 2);
+    }
+    a.icmp[0] = ICMPV6_PKT_TOOBIG;
+    a.icmp[6] = mtu >> 8;
+    a.icmp[7] = mtu;
+    __s64 part = bpf_csum_diff(0, 0, (void *)&pseudo, sizeof(pseudo), 0);
+    __u16 sum = fold(bpf_csum_diff(0, 0, (void *)a.icmp, 8 + QUOTED6, part));
+    pb_memcpy(a.icmp + 2, &sum, 2);
+    return send_back(skb, &a, sizeof(a), act);
+}
+
+/* A stage of its own, behind the decision: packets between pods of one node never meet it. */
+PB_STAGE(too_big_pod_egress)
+{
+    struct pb_node_config *n = node();
+    __u32 route = pb_route(skb), mtu = 0;
+    if (n && (route == PB_ROUTE_OVERLAY || route == PB_ROUTE_NETWORK))
+        mtu = too_big_for(skb, s, n->netdev_ifindex, route == PB_ROUTE_OVERLAY ? VXLAN_OVERHEAD : 0);
+    if (!mtu)
+        return pb_next(skb, cfg);
+    int act = TC_ACT_SHOT;
+    /* An answer to a later fragment would quote no ports. */
+    int code = pb_flags(skb) & PB_F_FRAG ? PB_DROP_FRAG_NEEDED
+             : pb_family(skb) == 4 ? answer4(skb, s, n, mtu, &act) : answer6(skb, s, n, mtu, &act);
+    return pb_verdict(skb, cfg, s, code, code >= 128 ? TC_ACT_SHOT : act);
+}
+
+PB_LICENSE;
