@@ -40,4 +40,13 @@ public interface FeatureRuntime {
 
     /** Says that the feature can't work now, with the reason for {@code feature list} and {@code status}. */
     void failed(String reason);
+
+    /** Whether the feature is on its way out: it takes no new state, and calls {@link #drained} when what it has is gone. */
+    default boolean draining() {
+        return false;
+    }
+
+    /** Says that a draining feature has no state left. Its stages leave with the next generation. */
+    default void drained() {
+    }
 }
