@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Policy tables. Owner: policy; private to it, and here because its tests and benches load them too.
+ *
+ * All tables of the node share one hash. A policy class (pb_endpoint.policy_id) finds its table through the directory,
+ * which exists twice; policy_select says which copy counts. A change writes new tables under table ids that no packet
+ * knows, then the idle directory, then that one word: every endpoint, both directions, at once. A packet that asks in
+ * both directions (sender, then receiver on the same node) asks the same copy.
+ */
+#ifndef PATCHBAY_POLICY_H
+#define PATCHBAY_POLICY_H
+
+#include "stage.h"
+
+#define PB_POLICY_CLASSES 16384
+
+/* What an entry is found by. Only the leading `bits` bits of the port count; ICMP: the type, 16 bits. */
+struct pb_policy_key {
+    __u32 table_id;
+    __u32 peer;  /* identity, peer class (from 3 * 2^24), 0 = anyone */
+    __u16 port;  /* host byte order; zero beyond its leading bits */
+    __u8 proto;  /* 0 = any; then bits and port are 0 */
+    __u8 bits;   /* bits 0-4 how many bits of the port count (0-16), bit 7 direction (0 ingress, 1 egress) */
+};
+#define PB_POLICY_EGRESS 0x80
+
+struct pb_policy_value {
+    __u32 cookie; /* which rule, for events; 0 = none, 1 = the pod's own node */
+    __u32 deny;   /* 1: drops whatever else allows */
+};
+
+/* Which shapes of entries occur for a kind of peer: bit n (0-16) = a protocol with n bits of port, bit 17 = any protocol. A
+ * mask may name shapes that are gone; never may it lack one that is there. */
+#define PB_SHAPE_ANY_PROTO (1u << 17)
+enum pb_policy_peer { PB_PEER_IDENTITY = 0, PB_PEER_CLASS = 1, PB_PEER_ANY = 2, PB_PEER_KINDS = 3 };
+
+struct pb_policy_direction {
+    __u32 closed; /* 1: what no entry allows is dropped */
+    __u32 identity_shapes;
+    __u32 class_shapes;
+    __u32 any_shapes;
+};
+
+/* 0 in table_id: no such class. */
+struct pb_policy_dir {
+    __u32 table_id;
+    __u32 flags;  /* PB_POLICY_* */
+    struct pb_policy_direction ingress;
+    struct pb_policy_direction egress;
+};
+#define PB_POLICY_SCTP 1 /* SCTP is not an unknown protocol */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 262144);
+    __type(key, struct pb_policy_key);
+    __type(value, struct pb_policy_value);
+} policy SEC(".maps");
+
+/* [copy * PB_POLICY_CLASSES + policy_id] */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2 * PB_POLICY_CLASSES);
+    __type(key, __u32);
+    __type(value, struct pb_policy_dir);
+} policy_dirs SEC(".maps");
+
+/* The copy that counts: 0 or 1. One byte of it ever changes, so that no way of storing it can tear. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} policy_select SEC(".maps");
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * policy: may the sender send this (pod-egress), may the receiver get it (pod-ingress). Replies and related ICMP errors of
+ * an allowed connection don't ask; everything else asks for each packet, so that a changed policy holds for open
+ * connections too. Semantics: docs/features/policy.md.
+ */
+#include <patchbay/packet.h>
+#include <patchbay/endpoints.h>
+#include <patchbay/ipcache.h>
+#include <patchbay/policy.h>
+
+/* What the entries say. */
+struct pb_finding {
+    __u32 cookie;
+    __u8 match; /* enum pb_policy_match */
+    bool denied;
+    bool allowed;
+};
+
+/* One probe; true ends the search: a deny decides. Of several allows the last found stays, so probes go from wide to narrow. */
+static __always_inline bool pb_probe(struct pb_policy_key *k, __u8 match, struct pb_finding *f)
+{
+    struct pb_policy_value *v = bpf_map_lookup_elem(&policy, k);
+    if (!v)
+        return false;
+    f->cookie = v->cookie;
+    f->match = match;
+    if (v->deny) {
+        f->denied = true;
+        return true;
+    }
+    f->allowed = true;
+    return false;
+}
+
+static __always_inline bool pb_probe_port(struct pb_policy_key *k, __u8 direction, __u16 port, int bits, __u8 match, struct pb_finding *f)
+{
+    k->bits = direction | bits;
+    k->port = bits ? port & (__u16)(0xffffu << (16 - bits)) : 0;
+    return pb_probe(k, match, f);
+}
+
+/* All shapes that occur for one kind of peer. Ranges are rare: without them three tests suffice. */
+static __always_inline bool pb_probe_peer(struct pb_policy_key *k, __u32 shapes, __u8 direction, __u8 proto, __u16 port,
+                                          bool anyone, struct pb_finding *f)
+{
+    if (shapes & PB_SHAPE_ANY_PROTO) {
+        k->proto = 0;
+        k->bits = direction;
+        k->port = 0;
+        if (pb_probe(k, anyone ? PB_MATCH_ALL : PB_MATCH_L3_ONLY, f))
+            return true;
+    }
+    k->proto = proto;
+    if ((shapes & 1) && pb_probe_port(k, direction, port, 0, anyone ? PB_MATCH_PROTO_ONLY : PB_MATCH_L3_PROTO, f))
+        return true;
+    __u8 match = anyone ? PB_MATCH_L4_ONLY : PB_MATCH_L3_L4;
+    if (shapes & 0xfffe) {
+#pragma unroll
+        for (int bits = 1; bits < 16; bits++)
+            if ((shapes & (1u << bits)) && pb_probe_port(k, direction, port, bits, match, f))
+                return true;
+    }
+    return (shapes & (1u << 16)) && pb_probe_port(k, direction, port, 16, match, f);
+}
+
+/* A pod's own service may lead back to the pod: it always reaches itself. */
+static __always_inline bool pb_to_itself(const struct __sk_buff *skb, const struct pb_scratch *s, bool egress)
+{
+    if (pb_addr_eq(&s->saddr, &s->daddr))
+        return true;
+    if (!s->svc_id || pb_hook_entered(skb) != PB_HOOK_POD_EGRESS)
+        return false;
+    if (!egress) /* the source may have become an address of the service's: the device tells */
+        return (pb_flags(skb) & PB_F_LOCAL) && skb->ifindex == s->ep_ifindex;
+    if (skb->cb[PB_CB_SRC] != skb->cb[PB_CB_DST])
+        return false;
+    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
+    return ep && ep->ifindex == skb->ifindex;
+}
+
+static __always_inline bool pb_known_protocol(__u8 proto, __u32 flags)
+{
+    return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6
+        || (proto == IPPROTO_SCTP && (flags & PB_POLICY_SCTP));
+}
+
+/* The directory entry of the pod's class, in the copy that this pass has asked already, if it has. NULL: no class. */
+static __always_inline struct pb_policy_dir *pb_policy_of(struct pb_scratch *s)
+{
+    __u32 zero = 0, id = s->ep_policy_id;
+    if (!id || id >= PB_POLICY_CLASSES)
+        return NULL;
+    if (!s->policy_table) {
+        __u32 *select = bpf_map_lookup_elem(&policy_select, &zero);
+        if (!select)
+            return NULL;
+        s->policy_table = 1 + (PB_READ_ONCE(*select) & 1);
+    }
+    __u32 at = (s->policy_table == 2 ? PB_POLICY_CLASSES : 0) + id;
+    struct pb_policy_dir *dir = bpf_map_lookup_elem(&policy_dirs, &at);
+    return dir && dir->table_id ? dir : NULL;
+}
+
+/* The peer's class. It refines an identity: where somebody comes in under another (an outsider with a pod's address),
+ * the address lends him nothing. */
+static __always_inline __u32 pb_class_of(const struct pb_addr *peer, __u32 identity, bool egress)
+{
+    struct pb_ipcache_value *v = bpf_map_lookup_elem(&ipcache, peer);
+    if (!v || (!egress && v->identity != identity))
+        return 0;
+    return v->peer_class;
+}
+
+/* 0, or the drop code; what is to be said of it stands in the scratch. */
+static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s, bool egress)
+{
+    s->policy_cookie = 0;
+    s->policy_match = PB_MATCH_NONE;
+    s->policy_action = PB_ACT_NONE;
+
+    __u32 ct = pb_ct_state(skb);
+    if (ct == PB_CT_REPLY || ct == PB_CT_RELATED)
+        return 0;
+    struct pb_policy_dir *dir = pb_policy_of(s);
+    if (!dir)
+        return PB_DROP_ENDPOINT_NOT_READY;
+    if (!pb_known_protocol(s->proto, dir->flags))
+        return PB_DROP_CT_UNKNOWN_PROTO;
+    if (s->proto == IPPROTO_ICMP && s->icmp_type == ICMP_DEST_UNREACH && s->icmp_code == ICMP_FRAG_NEEDED)
+        return 0;
+    if (pb_to_itself(skb, s, egress))
+        return 0;
+
+    struct pb_policy_direction *d = egress ? &dir->egress : &dir->ingress;
+    bool icmp = s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6;
+    __u16 port = icmp ? s->icmp_type : bpf_ntohs(s->dport);
+    __u8 direction = egress ? PB_POLICY_EGRESS : 0;
+    __u32 identity = egress ? skb->cb[PB_CB_DST] : skb->cb[PB_CB_SRC];
+    struct pb_policy_key k = {.table_id = dir->table_id};
+    struct pb_finding f = {};
+
+    bool done = pb_probe_peer(&k, d->any_shapes, direction, s->proto, port, true, &f);
+    __u32 shapes = d->class_shapes;
+    if (!done && shapes) {
+        k.peer = pb_class_of(egress ? &s->daddr : &s->saddr, identity, egress);
+        if (k.peer)
+            done = pb_probe_peer(&k, shapes, direction, s->proto, port, false, &f);
+    }
+    if (!done && identity) {
+        k.peer = identity;
+        pb_probe_peer(&k, d->identity_shapes, direction, s->proto, port, false, &f);
+    }
+
+    s->policy_cookie = f.cookie;
+    s->policy_match = f.match;
+    if (f.denied || (!f.allowed && d->closed)) {
+        if (s->ep_flags & (egress ? PB_EP_AUDIT_OUT : PB_EP_AUDIT_IN)) {
+            s->policy_action = PB_ACT_AUDIT;
+            return 0;
+        }
+        s->policy_action = PB_ACT_DENY;
+        return f.denied ? PB_DROP_POLICY_DENY : PB_DROP_POLICY;
+    }
+    /* An open direction that no entry concerns has nothing to say. */
+    if (f.allowed)
+        s->policy_action = PB_ACT_ALLOW;
+    return 0;
+}
+
+static __always_inline int pb_policy(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool egress)
+{
+    int code = pb_judge(skb, s, egress);
+    if (s->policy_action != PB_ACT_NONE && pb_ct_state(skb) != PB_CT_ESTABLISHED)
+        pb_event(skb, cfg, s, PB_EVENT_VERDICT, s->policy_action);
+    return code ? pb_drop(skb, cfg, s, code) : pb_next(skb, cfg);
+}
+
+PB_STAGE(policy_egress) { return pb_policy(skb, cfg, s, true); }
+PB_STAGE(policy_ingress) { return pb_policy(skb, cfg, s, false); }
+
+PB_LICENSE;
