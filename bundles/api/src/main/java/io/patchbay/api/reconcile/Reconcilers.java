@@ -11,4 +11,7 @@ public interface Reconcilers {
 
     /** For a map: batches, read back, full-map errors named. */
     <K, V> Reconciler<K, V> forMap(String name, MapHandle map, Codec<K> keys, Codec<V> values);
+
+    /** The target that {@link #forMap} uses, for a target that is made of several maps: batches, read back, full-map errors named. */
+    <K, V> Target<K, V> mapTarget(MapHandle map, Codec<K> keys, Codec<V> values);
 }

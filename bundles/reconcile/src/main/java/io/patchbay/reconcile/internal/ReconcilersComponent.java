@@ -53,7 +53,12 @@ public final class ReconcilersComponent implements Reconcilers {
 
     @Override
     public <K, V> Reconciler<K, V> forMap(String name, MapHandle map, Codec<K> keys, Codec<V> values) {
-        return create(name, new MapTarget<>(map, keys, values));
+        return create(name, mapTarget(map, keys, values));
+    }
+
+    @Override
+    public <K, V> Target<K, V> mapTarget(MapHandle map, Codec<K> keys, Codec<V> values) {
+        return new MapTarget<>(map, keys, values);
     }
 
     private static ThreadFactory named(String prefix) {
