@@ -5,6 +5,10 @@ import io.patchbay.api.cluster.ClusterTables;
 import io.patchbay.api.cluster.Table;
 import io.patchbay.api.cluster.TableId;
 import io.patchbay.api.cluster.TableSource;
+import io.patchbay.api.status.StatusRow;
+import io.patchbay.api.status.StatusSource;
+import java.util.List;
+import java.util.Map;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
@@ -15,8 +19,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Publishes the tables and starts whatever sources there are. */
-@Component(service = ClusterTables.class, immediate = true)
-public final class TablesComponent implements ClusterTables {
+@Component(service = {ClusterTables.class, StatusSource.class}, immediate = true)
+public final class TablesComponent implements ClusterTables, StatusSource {
     private static final Logger LOG = LoggerFactory.getLogger(TablesComponent.class);
 
     private final Tables tables = new Tables();
@@ -49,5 +53,14 @@ public final class TablesComponent implements ClusterTables {
     @Override
     public ClusterSnapshot snapshot() {
         return tables.snapshot();
+    }
+
+    /** A row only when there is something to say: a source that is gone or in trouble, a subscriber that keeps failing. */
+    @Override
+    public List<StatusRow> rows(boolean verbose) {
+        List<String> problems = tables.problems();
+        if (problems.isEmpty()) return List.of();
+        return List.of(new StatusRow(StatusRow.Order.KUBERNETES_APIS + 1, "Cluster tables", List.of(problems.size() + " problem(s)"), problems, false,
+                Map.of("problems", problems)));
     }
 }

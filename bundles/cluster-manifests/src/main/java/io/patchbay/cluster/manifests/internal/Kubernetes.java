@@ -1,0 +1,232 @@
+package io.patchbay.cluster.manifests.internal;
+
+import io.patchbay.api.cluster.CiliumIdentity;
+import io.patchbay.api.cluster.EndpointSlice;
+import io.patchbay.api.cluster.Namespace;
+import io.patchbay.api.cluster.Node;
+import io.patchbay.api.cluster.ObjectKey;
+import io.patchbay.api.cluster.Pod;
+import io.patchbay.api.cluster.Service;
+import io.patchbay.api.labels.Label;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.cluster.decode.Decoded;
+import io.patchbay.cluster.manifests.ClusterObjects;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+
+/** Objects in Kubernetes' own shape and columns, for {@code manifests get}: the manifest, with what the cluster added to it. */
+final class Kubernetes {
+    /** An object for the user: its columns for the table, and itself. */
+    record Item(String namespace, String name, List<String> cells, Map<String, Object> object) {
+    }
+
+    /** A kind that can be asked for. */
+    record View(String kind, boolean namespaced, List<String> columns, List<Item> items) {
+    }
+
+    private static final Map<String, String> ALIASES = Map.ofEntries(Map.entry("po", "Pod"), Map.entry("svc", "Service"), Map.entry("ns", "Namespace"),
+            Map.entry("no", "Node"), Map.entry("deploy", "Deployment"), Map.entry("ds", "DaemonSet"), Map.entry("sts", "StatefulSet"),
+            Map.entry("rs", "ReplicaSet"), Map.entry("cm", "ConfigMap"), Map.entry("netpol", "NetworkPolicy"), Map.entry("cnp", "CiliumNetworkPolicy"),
+            Map.entry("ccnp", "CiliumClusterwideNetworkPolicy"), Map.entry("ccg", "CiliumCIDRGroup"), Map.entry("ciliumid", "CiliumIdentity"),
+            Map.entry("eps", "EndpointSlice"), Map.entry("sa", "ServiceAccount"));
+
+    private Kubernetes() {
+    }
+
+    /** The kind that a user's word means: kind, plural or short name, in any case. */
+    static Optional<String> kind(String word, List<String> kinds) {
+        String w = word.toLowerCase(Locale.ROOT);
+        if (ALIASES.containsKey(w)) return Optional.of(ALIASES.get(w));
+        return kinds.stream().filter(k -> {
+            String kind = k.toLowerCase(Locale.ROOT);
+            String plural = kind.endsWith("y") ? kind.substring(0, kind.length() - 1) + "ies" : kind.endsWith("s") ? kind + "es" : kind + "s";
+            return w.equals(kind) || w.equals(plural);
+        }).findFirst();
+    }
+
+    static View view(String kind, ClusterObjects c) {
+        List<Item> items = new ArrayList<>();
+        switch (kind) {
+            case "Namespace" -> {
+                for (Namespace n : c.namespaces().values()) {
+                    Map<String, Object> o = base(c, kind, "v1", "", n.name(), n.labels(), n.annotations());
+                    o.put("status", Map.of("phase", "Active"));
+                    items.add(new Item("", n.name(), List.of("Active"), o));
+                }
+                return new View(kind, false, List.of("STATUS"), items);
+            }
+            case "Node" -> {
+                for (Node n : c.nodes().values()) items.add(node(c, n));
+                return new View(kind, false, List.of("INTERNAL-IP", "POD-CIDR"), items);
+            }
+            case "Pod" -> {
+                for (Pod p : c.pods().values()) items.add(pod(c, p));
+                return new View(kind, true, List.of("READY", "STATUS", "IP", "NODE"), items);
+            }
+            case "Service" -> {
+                for (Service s : c.services().values()) items.add(service(c, s));
+                return new View(kind, true, List.of("TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)"), items);
+            }
+            case "EndpointSlice" -> {
+                for (EndpointSlice s : c.endpointSlices().values()) items.add(slice(c, s));
+                return new View(kind, true, List.of("ADDRESSTYPE", "PORTS", "ENDPOINTS"), items);
+            }
+            case "CiliumIdentity" -> {
+                for (CiliumIdentity i : c.identities().values()) {
+                    Map<String, Object> o = base(c, kind, "cilium.io/v2", "", Long.toString(i.id()), Map.of(), Map.of());
+                    Map<String, Object> labels = new LinkedHashMap<>();
+                    for (Label label : i.labels()) labels.put(label.source() + ":" + label.key(), label.value());
+                    o.put("security-labels", labels);
+                    items.add(new Item("", Long.toString(i.id()), List.of(i.labels().toString()), o));
+                }
+                return new View(kind, false, List.of("LABELS"), items);
+            }
+            default -> {
+                boolean namespaced = false;
+                for (Decoded d : c.manifests().values()) {
+                    if (!d.kind().equals(kind)) continue;
+                    namespaced |= !d.meta().namespace().isEmpty();
+                    Map<String, Object> o = base(c, kind, d.apiVersion(), d.meta().namespace(), d.meta().name(), d.meta().labels(), d.meta().annotations());
+                    items.add(new Item(d.meta().namespace(), d.meta().name(), List.of(), o));
+                }
+                return new View(kind, namespaced, List.of(), items);
+            }
+        }
+    }
+
+    /** The manifest's object if there is one, with its metadata completed. */
+    private static Map<String, Object> base(ClusterObjects c, String kind, String version, String namespace, String name, Map<String, String> labels,
+                                            Map<String, String> annotations) {
+        Map<String, Object> o = new LinkedHashMap<>();
+        o.put("apiVersion", version);
+        o.put("kind", kind);
+        Map<String, Object> metadata = new LinkedHashMap<>();
+        metadata.put("name", name);
+        if (!namespace.isEmpty()) metadata.put("namespace", namespace);
+        if (!labels.isEmpty()) metadata.put("labels", new TreeMap<>(labels));
+        if (!annotations.isEmpty()) metadata.put("annotations", new TreeMap<>(annotations));
+        o.put("metadata", metadata);
+        Decoded d = c.manifests().get(kind + " " + (namespace.isEmpty() ? name : namespace + "/" + name));
+        if (d != null && d.tree().value() instanceof Map<?, ?> manifest) {
+            manifest.forEach((key, value) -> {
+                if (!o.containsKey(key.toString())) o.put(key.toString(), value);
+            });
+        }
+        return o;
+    }
+
+    @SuppressWarnings("unchecked")
+    private static Map<String, Object> part(Map<String, Object> object, String name) {
+        Map<String, Object> part = object.get(name) instanceof Map<?, ?> m ? new LinkedHashMap<>((Map<String, Object>) m) : new LinkedHashMap<>();
+        object.put(name, part);
+        return part;
+    }
+
+    private static List<String> texts(List<?> values) {
+        return values.stream().map(Object::toString).toList();
+    }
+
+    private static String join(List<?> values) {
+        return values.isEmpty() ? "<none>" : String.join(",", texts(values));
+    }
+
+    private static Item node(ClusterObjects c, Node n) {
+        Map<String, Object> o = base(c, "Node", "v1", "", n.name(), n.labels(), n.annotations());
+        Map<String, Object> spec = part(o, "spec");
+        if (!n.podCidrs().isEmpty()) spec.put("podCIDR", n.podCidrs().get(0).toString());
+        spec.put("podCIDRs", texts(n.podCidrs()));
+        List<Object> addresses = new ArrayList<>();
+        for (IpAddress ip : n.internalIps()) addresses.add(Map.of("type", "InternalIP", "address", ip.toString()));
+        part(o, "status").putIfAbsent("addresses", addresses);
+        return new Item("", n.name(), List.of(join(n.internalIps()), join(n.podCidrs())), o);
+    }
+
+    private static Item pod(ClusterObjects c, Pod p) {
+        Map<String, Object> o = base(c, "Pod", "v1", p.namespace(), p.name(), p.labels(), p.annotations());
+        Map<String, Object> metadata = part(o, "metadata");
+        metadata.put("uid", p.uid());
+        Map<String, Object> spec = part(o, "spec");
+        spec.put("nodeName", p.nodeName());
+        spec.put("serviceAccountName", p.serviceAccount());
+        if (p.hostNetwork()) spec.put("hostNetwork", true);
+        String phase = p.phase().name().charAt(0) + p.phase().name().substring(1).toLowerCase(Locale.ROOT);
+        Map<String, Object> status = part(o, "status");
+        status.put("phase", phase);
+        status.put("conditions", List.of(Map.of("type", "Ready", "status", p.ready() ? "True" : "False")));
+        if (!p.ips().isEmpty()) status.put("podIP", p.ips().get(0).toString());
+        status.put("podIPs", p.ips().stream().map(ip -> Map.of("ip", ip.toString())).toList());
+        return new Item(p.namespace(), p.name(), List.of(p.ready() ? "yes" : "no", p.terminating() ? "Terminating" : phase, join(p.ips()),
+                p.nodeName().isEmpty() ? "<none>" : p.nodeName()), o);
+    }
+
+    private static Item service(ClusterObjects c, Service s) {
+        Map<String, Object> o = base(c, "Service", "v1", s.namespace(), s.name(), s.labels(), s.annotations());
+        Map<String, Object> spec = part(o, "spec");
+        String type = switch (s.type()) {
+            case NODE_PORT -> "NodePort";
+            case LOAD_BALANCER -> "LoadBalancer";
+            case EXTERNAL_NAME -> "ExternalName";
+            case CLUSTER_IP -> "ClusterIP";
+        };
+        spec.put("type", type);
+        String ip = s.headless() ? "None" : s.clusterIps().isEmpty() ? "" : s.clusterIps().get(0).toString();
+        if (!ip.isEmpty()) {
+            spec.put("clusterIP", ip);
+            spec.put("clusterIPs", s.headless() ? List.of("None") : texts(s.clusterIps()));
+        }
+        List<Object> ports = new ArrayList<>();
+        for (Service.Port port : s.ports()) {
+            Map<String, Object> p = new LinkedHashMap<>();
+            if (!port.name().isEmpty()) p.put("name", port.name());
+            p.put("port", port.port());
+            p.put("protocol", port.protocol().name());
+            p.put("targetPort", port.targetName().isEmpty() ? (Object) port.targetPort() : port.targetName());
+            if (port.nodePort() != 0) p.put("nodePort", port.nodePort());
+            if (!port.appProtocol().isEmpty()) p.put("appProtocol", port.appProtocol());
+            ports.add(p);
+        }
+        if (!ports.isEmpty()) spec.put("ports", ports);
+        if (s.healthCheckNodePort() != 0) spec.put("healthCheckNodePort", s.healthCheckNodePort());
+        List<IpAddress> outside = new ArrayList<>(s.externalIps());
+        s.ingress().forEach(i -> outside.add(i.ip()));
+        String portText = s.ports().stream().map(p -> p.port() + (p.nodePort() != 0 ? ":" + p.nodePort() : "") + "/" + p.protocol())
+                .collect(Collectors.joining(","));
+        return new Item(s.namespace(), s.name(), List.of(type, ip.isEmpty() ? "<none>" : ip, join(outside), portText.isEmpty() ? "<none>" : portText), o);
+    }
+
+    private static Item slice(ClusterObjects c, EndpointSlice s) {
+        Map<String, Object> o = base(c, "EndpointSlice", "discovery.k8s.io/v1", s.namespace(), s.name(), s.labels(), Map.of());
+        String type = s.addressType() == EndpointSlice.AddressType.FQDN ? "FQDN" : s.addressType() == EndpointSlice.AddressType.IPV6 ? "IPv6" : "IPv4";
+        o.putIfAbsent("addressType", type);
+        List<Object> ports = new ArrayList<>();
+        for (EndpointSlice.Port port : s.ports()) {
+            Map<String, Object> p = new LinkedHashMap<>();
+            p.put("name", port.name());
+            if (port.number() != 0) p.put("port", port.number());
+            p.put("protocol", port.protocol().name());
+            ports.add(p);
+        }
+        o.putIfAbsent("ports", ports);
+        List<Object> endpoints = new ArrayList<>();
+        for (EndpointSlice.Endpoint e : s.endpoints()) {
+            Map<String, Object> m = new LinkedHashMap<>();
+            m.put("addresses", texts(e.addresses()));
+            m.put("conditions", Map.of("ready", e.ready(), "serving", e.serving(), "terminating", e.terminating()));
+            if (!e.nodeName().isEmpty()) m.put("nodeName", e.nodeName());
+            if (!e.zone().isEmpty()) m.put("zone", e.zone());
+            e.pod().map(ObjectKey::name).ifPresent(name -> m.put("targetRef", Map.of("kind", "Pod", "namespace", s.namespace(), "name", name)));
+            endpoints.add(m);
+        }
+        o.putIfAbsent("endpoints", endpoints);
+        String addresses = s.endpoints().stream().flatMap(e -> e.addresses().stream()).limit(3).map(IpAddress::toString).collect(Collectors.joining(","));
+        if (s.endpoints().size() > 3) addresses += " + " + (s.endpoints().size() - 3) + " more...";
+        String portText = s.ports().stream().map(p -> Integer.toString(p.number())).collect(Collectors.joining(","));
+        return new Item(s.namespace(), s.name(), List.of(type, portText.isEmpty() ? "<none>" : portText, addresses.isEmpty() ? "<none>" : addresses), o);
+    }
+}

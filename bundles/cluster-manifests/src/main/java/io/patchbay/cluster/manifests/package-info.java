@@ -1,0 +1,10 @@
+/**
+ * A cluster kept in a folder of plain Kubernetes YAML: reading it, the small controllers that make pods and endpoint slices of it, and the files
+ * that hold what the cluster itself decides. No OSGi in here: the lab's daemons use it on a class path.
+ */
+@Export
+@Version("1.0.0")
+package io.patchbay.cluster.manifests;
+
+import org.osgi.annotation.bundle.Export;
+import org.osgi.annotation.versioning.Version;
