@@ -120,6 +120,8 @@ public final class Main {
         p.put(Constants.FRAMEWORK_SYSTEMPACKAGES_EXTRA, "org.slf4j;version=2.0.20,org.slf4j.spi;version=2.0.20,"
                 + "org.slf4j.event;version=2.0.20,org.slf4j.helpers;version=2.0.20");
         p.put("felix.log.level", "1");
+        // A version that is probed beside the one in use may have its name and number.
+        p.put(Constants.FRAMEWORK_BSNVERSION, Constants.FRAMEWORK_BSNVERSION_MULTIPLE);
         p.put("gosh.args", "--nointeractive --noshutdown");
         p.put("patchbay.state.dir", a.stateDir().toString());
         p.put("patchbay.pin.dir", a.pinDir().toString());

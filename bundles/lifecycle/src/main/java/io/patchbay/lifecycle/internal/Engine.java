@@ -1,0 +1,908 @@
+package io.patchbay.lifecycle.internal;
+
+import io.patchbay.api.datapath.DatapathException;
+import io.patchbay.api.datapath.GenerationSpec;
+import io.patchbay.api.datapath.KernelFeatures;
+import io.patchbay.api.datapath.Ledger;
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Pipeline;
+import io.patchbay.api.feature.FeatureDescriptor;
+import io.patchbay.api.feature.Features;
+import io.patchbay.api.status.Controllers;
+import io.patchbay.lifecycle.internal.Record.Desired;
+import io.patchbay.lifecycle.internal.StateFiles.Step;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.osgi.framework.BundleException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Makes the node what the record says, and changes the record. One change at a time: all methods that change something are called
+ * on the lifecycle's one thread. The others answer from what is known and are thread-safe.
+ */
+final class Engine implements Features {
+    private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
+
+    /** Where the permits go: the service registry. */
+    interface Registry {
+        /** @return withdraws it */
+        Runnable publish(Permit permit);
+    }
+
+    private record Live(Permit permit, Runnable withdraw) {
+    }
+
+    private record Since(State state, Instant at) {
+    }
+
+    private final Pipeline pipeline;
+    private final KernelFeatures kernel;
+    private final Controllers controllers;
+    private final Bundles bundles;
+    private final Registry registry;
+    private final Store store;
+    private final StateFiles files;
+    private final Repository repository;
+    private final Layers layers;
+    private final Path stateDirectory;
+
+    private volatile Record record = new Record(0, Map.of());
+    /** Of every version that the record names as present. */
+    private final Map<String, FeatureJar> jars = new ConcurrentHashMap<>();
+    private final Map<String, Live> live = new ConcurrentHashMap<>();
+    private final Map<String, String> unavailable = new ConcurrentHashMap<>();
+    /** Why a feature that should take part doesn't. */
+    private final Map<String, String> failed = new ConcurrentHashMap<>();
+    private final Map<String, Since> since = new ConcurrentHashMap<>();
+    private final Object news = new Object();
+    private volatile boolean started;
+    private volatile Runnable observer = () -> { };
+
+    Engine(Pipeline pipeline, KernelFeatures kernel, Controllers controllers, Bundles bundles, Registry registry, Path stateDirectory, Repository repository,
+           Layers layers) throws IOException {
+        this.pipeline = pipeline;
+        this.kernel = kernel;
+        this.controllers = controllers;
+        this.bundles = bundles;
+        this.registry = registry;
+        this.stateDirectory = stateDirectory;
+        this.repository = repository;
+        this.layers = layers;
+        this.store = new Store(stateDirectory.resolve("store"));
+        this.files = new StateFiles(stateDirectory);
+    }
+
+    // ---- start ----
+
+    /** Record, journal, bundles, generation, permits. What fails is logged and shown by {@code feature list}; the kernel keeps what it has. */
+    void start() throws IOException {
+        Optional<Pipeline.Generation> running = pipeline.current();
+        Optional<Record> read = files.read();
+        record = read.isPresent() ? read.get() : firstRecord(running);
+        recover(running);
+        for (Map.Entry<String, Record.Entry> e : record.features().entrySet()) {
+            try {
+                jars.put(e.getKey(), load(e.getKey(), e.getValue().version(), e.getValue().digest()));
+            } catch (IOException | IllegalArgumentException x) {
+                failed.put(e.getKey(), x.getMessage());
+                LOG.error("Feature {} {}: {}", e.getKey(), e.getValue().version(), x.getMessage());
+            }
+        }
+        probeKernel();
+        if (read.isEmpty()) {
+            files.write(record);
+        }
+        installAll();
+        generation(running);
+        for (String f : taking(record)) {
+            publish(f, pipeline::map);
+        }
+        for (String f : record.features().keySet()) {
+            warnUnknown(f);
+        }
+        started = true;
+        news();
+    }
+
+    /** From the distribution, and from what the kernel runs: a lost record must not disable anything. */
+    private Record firstRecord(Optional<Pipeline.Generation> running) throws IOException {
+        Map<String, Record.Entry> all = new TreeMap<>();
+        for (Repository.Item item : repository.initial()) {
+            FeatureJar jar = FeatureJar.read(store, Repository.store(item, store), item.jar().getFileName().toString());
+            all.put(jar.name(), new Record.Entry(Desired.ENABLED, jar.version(), jar.digest(), List.of(), 0));
+        }
+        if (running.isPresent()) {
+            for (Pipeline.FeatureVersion f : running.get().features()) {
+                if (store.has(f.digest())) {
+                    all.put(f.name(), new Record.Entry(Desired.ENABLED, f.version(), f.digest(), List.of(), running.get().epoch()));
+                } else if (!all.containsKey(f.name()) && repository.names().contains(f.name())) {
+                    for (Repository.Item item : repository.of(f.name())) {
+                        if (f.name().equals(item.feature())) {
+                            FeatureJar jar = FeatureJar.read(store, Repository.store(item, store), item.jar().getFileName().toString());
+                            all.put(jar.name(), new Record.Entry(Desired.ENABLED, jar.version(), jar.digest(), List.of(), 0));
+                        }
+                    }
+                }
+            }
+        }
+        long change = files.newest().map(e -> e.number()).orElse(0L);
+        return new Record(change, all);
+    }
+
+    /** A change that was cut short: before the switch it is as if it had never been; after it, it is completed. */
+    private void recover(Optional<Pipeline.Generation> running) throws IOException {
+        Optional<StateFiles.Entry> last = files.newest();
+        if (last.isEmpty() || last.get().step() == Step.UNDONE) {
+            return;
+        }
+        StateFiles.Entry e = last.get();
+        boolean accepted = e.step() == Step.ACCEPTED;
+        if (accepted && record.change() >= e.number()) {
+            return;
+        }
+        boolean switched = running.isPresent() && running.get().epoch() > e.fromEpoch() && versions(running.get()).equals(versions(e.after()));
+        if (accepted || switched) {
+            record = e.after();
+            files.write(record);
+            note(e, Step.ACCEPTED, "completed at the next start: the kernel had switched");
+            LOG.info("Change {} ({}) was cut short after the switch and is complete now", e.number(), e.title());
+        } else {
+            note(e, Step.UNDONE, "the agent ended before the switch");
+            LOG.info("Change {} ({}) was cut short before the switch; it has changed nothing", e.number(), e.title());
+        }
+    }
+
+    private FeatureJar load(String feature, String version, String digest) throws IOException {
+        if (!store.has(digest)) {
+            boolean found = false;
+            if (repository.names().contains(feature)) {
+                for (Repository.Item item : repository.of(feature)) {
+                    if (item.digest().equals(digest)) {
+                        Repository.store(item, store);
+                        found = true;
+                    }
+                }
+            }
+            if (!found) {
+                throw new IOException("its jar " + store.path(digest) + " is missing; run 'feature update' with the jar of version " + version);
+            }
+        }
+        FeatureJar jar = FeatureJar.read(store, digest, feature + " " + version);
+        if (!jar.name().equals(feature)) {
+            throw new IOException(store.path(digest) + " is the jar of " + jar.name() + ", not of " + feature);
+        }
+        return jar;
+    }
+
+    private void probeKernel() {
+        jars.values().forEach(j -> missingOfKernel(j).ifPresentOrElse(reason -> {
+            unavailable.put(j.name(), reason);
+            LOG.warn("Feature {} is unavailable: {}", j.name(), reason);
+        }, () -> unavailable.remove(j.name())));
+    }
+
+    private Optional<String> missingOfKernel(FeatureJar jar) {
+        for (String need : jar.descriptor().kernel()) {
+            KernelFeatures.Probe p = kernel.probe(need);
+            if (!p.available()) {
+                return Optional.of("the kernel lacks " + need + ": " + p.reason());
+            }
+        }
+        return Optional.empty();
+    }
+
+    private void installAll() {
+        for (String f : inOrder(record)) {
+            FeatureJar jar = jars.get(f);
+            if (record.features().get(f).desired() == Desired.DISABLED || jar == null) {
+                continue;
+            }
+            try {
+                libraries(f);
+                bundles.bring(jar);
+                bundles.start(f);
+            } catch (BundleException | IOException e) {
+                LOG.error("Feature {} {}: its bundle does not start, the datapath stays: {}", f, jar.version(), e.getMessage());
+            }
+        }
+    }
+
+    /** Bundles that the feature needs and the core doesn't, on a node whose distribution lacks the feature. */
+    private void libraries(String feature) throws IOException, BundleException {
+        if (repository.names().contains(feature)) {
+            for (Repository.Item item : repository.of(feature)) {
+                if (item.feature() == null) {
+                    bundles.library(item);
+                }
+            }
+        }
+    }
+
+    /** Adopts the pinned generation when it is what the record says, else builds the one that is. */
+    private void generation(Optional<Pipeline.Generation> running) {
+        if (running.isPresent() && versions(running.get()).equals(versions(takingJars(record)))) {
+            LOG.info("Adopted generation {} with {} features", running.get().epoch(), running.get().features().size());
+            return;
+        }
+        String title = running.isPresent() ? "start: the record differs from generation " + running.get().epoch() : "first generation";
+        try {
+            Pipeline.Prepared next = pipeline.prepare(new GenerationSpec(parts(record), 0, title, false));
+            Ledger l = next.commit();
+            LOG.info("Generation {} in charge: {}", l.toEpoch(), title);
+        } catch (DatapathException e) {
+            LOG.error("No new generation; {}: {}", running.isPresent() ? "generation " + running.get().epoch() + " stays in charge" : "pods have no network",
+                    e.getMessage());
+            Set<String> inCharge = running.map(g -> g.features().stream().map(f -> f.name() + " " + f.digest()).collect(Collectors.toSet())).orElse(Set.of());
+            taking(record).stream().filter(f -> !inCharge.contains(f + " " + jars.get(f).digest()))
+                    .forEach(f -> failed.put(f, "no generation could be built: " + e.getMessage()));
+        }
+    }
+
+    private static Map<String, String> versions(Pipeline.Generation g) {
+        return g.features().stream().collect(Collectors.toMap(Pipeline.FeatureVersion::name, f -> f.version() + " " + f.digest(), (a, b) -> a));
+    }
+
+    private Map<String, String> versions(Record r) {
+        Map<String, String> all = new TreeMap<>();
+        r.features().forEach((f, e) -> {
+            if (e.desired() != Desired.DISABLED && !unavailable.containsKey(f)) {
+                all.put(f, e.version() + " " + e.digest());
+            }
+        });
+        return all;
+    }
+
+    private static Map<String, String> versions(List<FeatureJar> all) {
+        return all.stream().collect(Collectors.toMap(FeatureJar::name, j -> j.version() + " " + j.digest()));
+    }
+
+    // ---- what takes part ----
+
+    /** Features that are in the generation that the record asks for. */
+    private Set<String> taking(Record r) {
+        Set<String> all = new TreeSet<>();
+        r.features().forEach((f, e) -> {
+            if (e.desired() != Desired.DISABLED && !unavailable.containsKey(f) && jars.containsKey(f)) {
+                all.add(f);
+            }
+        });
+        return all;
+    }
+
+    private List<FeatureJar> takingJars(Record r) {
+        return taking(r).stream().map(jars::get).toList();
+    }
+
+    private List<GenerationSpec.Part> parts(Record r) {
+        return parts(r, jars);
+    }
+
+    private List<GenerationSpec.Part> parts(Record r, Map<String, FeatureJar> of) {
+        List<GenerationSpec.Part> all = new ArrayList<>();
+        r.features().forEach((f, e) -> {
+            if (e.desired() != Desired.DISABLED && !unavailable.containsKey(f) && of.containsKey(f)) {
+                all.add(of.get(f).part(e.desired() == Desired.DRAINING));
+            }
+        });
+        return all;
+    }
+
+    /** Each after those it requires. */
+    private List<String> inOrder(Record r) {
+        Set<String> ordered = new LinkedHashSet<>();
+        r.features().keySet().forEach(f -> visit(f, ordered, new HashSet<>()));
+        return List.copyOf(ordered);
+    }
+
+    private void visit(String f, Set<String> ordered, Set<String> seen) {
+        if (!record.features().containsKey(f) || !seen.add(f)) {
+            return;
+        }
+        if (jars.containsKey(f)) {
+            jars.get(f).descriptor().requires().forEach(r -> visit(r, ordered, seen));
+        }
+        ordered.add(f);
+    }
+
+    // ---- permits ----
+
+    private void publish(String feature, Function<String, MapHandle> maps) throws IOException {
+        FeatureJar jar = jars.get(feature);
+        Path own = Files.createDirectories(stateDirectory.resolve("features").resolve(feature));
+        Permit permit = new Permit(jar, layers.values(feature, jar.config()), own, controllers, maps,
+                record.features().containsKey(feature) && record.features().get(feature).desired() == Desired.DRAINING, this::news);
+        live.put(feature, new Live(permit, registry.publish(permit)));
+        news();
+    }
+
+    private void withdraw(String feature) {
+        Live l = live.remove(feature);
+        if (l != null) {
+            l.withdraw.run();
+            l.permit.close();
+        }
+        news();
+    }
+
+    /** Something has changed that states are computed from. */
+    void news() {
+        synchronized (news) {
+            news.notifyAll();
+        }
+        observer.run();
+    }
+
+    /** Called, on any thread and under anybody's lock, when states may have changed: it may only take note. */
+    void observer(Runnable o) {
+        observer = o;
+    }
+
+    /** A bundle event. The framework's thread, before the bundle's components are gone or come. */
+    void bundleStopped(String feature) {
+        Live l = live.get(feature);
+        if (l != null) {
+            l.permit.stopped();
+        }
+        news();
+    }
+
+    void close() {
+        live.forEach((f, l) -> l.withdraw.run());
+        live.values().forEach(l -> l.permit.close());
+        live.clear();
+    }
+
+    // ---- changes ----
+
+    /**
+     * A new version of features, or features that this node does not have yet; one change.
+     *
+     * @param updates jars in the store
+     * @throws ChangeRefused with the reason; then nothing has changed
+     */
+    Ledger update(List<FeatureJar> updates, boolean oneWay) throws ChangeRefused {
+        Record after = record;
+        List<String> titles = new ArrayList<>();
+        Map<String, FeatureJar> replaced = new LinkedHashMap<>();
+        for (FeatureJar j : updates) {
+            if (replaced.put(j.name(), j) != null) {
+                throw new ChangeRefused("two jars of feature " + j.name() + " at once; give one");
+            }
+            Record.Entry e = record.features().get(j.name());
+            if (e == null) {
+                throw new ChangeRefused("this node has no feature " + j.name() + "; add it with 'feature add'");
+            }
+            if (e.digest().equals(j.digest())) {
+                throw new ChangeRefused(j.name() + " " + j.version() + " is what this node has already; nothing to do");
+            }
+            titles.add(j.name() + " " + e.version() + " -> " + j.version());
+            after = after.with(j.name(), e.replacedBy(j.version(), j.digest()));
+        }
+        probe(updates);
+        return change(String.join(", ", titles), after, replaced, oneWay);
+    }
+
+    /** Puts a jar into the store and reads it. */
+    FeatureJar take(InputStream jar, String shown) throws IOException {
+        return FeatureJar.read(store, store.put(jar), shown);
+    }
+
+    Ledger rollback(String feature) throws ChangeRefused, IOException {
+        Record.Entry e = entry(feature);
+        if (e.earlier().isEmpty()) {
+            throw new ChangeRefused(feature + " has no earlier version on this node; 'feature update' takes any jar");
+        }
+        Record.Earlier to = e.earlier().get(0);
+        FeatureJar jar = load(feature, to.version(), to.digest());
+        probe(List.of(jar));
+        return change(feature + " " + e.version() + " -> " + to.version() + " (rollback)", record.with(feature, e.rolledBack()), Map.of(feature, jar), false);
+    }
+
+    private void probe(List<FeatureJar> updates) throws ChangeRefused {
+        try {
+            bundles.probe(updates);
+        } catch (IllegalArgumentException | IOException e) {
+            throw new ChangeRefused(e.getMessage(), e);
+        }
+    }
+
+    /** Enables a feature that the node has; those it requires must be enabled. */
+    Ledger enable(String feature) throws ChangeRefused, IOException {
+        Record.Entry e = entry(feature);
+        if (e.desired() == Desired.ENABLED && !failed.containsKey(feature)) {
+            throw new ChangeRefused(feature + " is enabled already");
+        }
+        FeatureJar jar = load(feature, e.version(), e.digest());
+        Optional<String> lacking = missingOfKernel(jar);
+        if (lacking.isPresent()) {
+            throw new ChangeRefused(feature + " is unavailable: " + lacking.get());
+        }
+        List<String> missing = jar.descriptor().requires().stream()
+                .filter(r -> !record.features().containsKey(r) || record.features().get(r).desired() != Desired.ENABLED).toList();
+        if (!missing.isEmpty()) {
+            throw new ChangeRefused(feature + " requires " + String.join(", ", missing) + "; enable that first");
+        }
+        boolean draining = e.desired() == Desired.DRAINING;
+        Live l = live.get(feature);
+        if (draining && l != null) {
+            l.permit.undrain();
+        }
+        Map<String, FeatureJar> replaced = draining && bundles.has(feature) ? Map.of() : Map.of(feature, jar);
+        jars.put(feature, jar);
+        return change("enable " + feature + " " + e.version(), record.with(feature, e.desired(Desired.ENABLED)), replaced, false);
+    }
+
+    /** Adds a feature of the distribution's repository, with what it requires, and enables them. */
+    Ledger add(String feature) throws ChangeRefused, IOException {
+        Record after = record;
+        Map<String, FeatureJar> replaced = new LinkedHashMap<>();
+        List<Repository.Item> items;
+        try {
+            items = repository.of(feature);
+        } catch (IllegalArgumentException e) {
+            throw new ChangeRefused(e.getMessage(), e);
+        }
+        List<Repository.Item> libraries = new ArrayList<>();
+        for (Repository.Item item : items) {
+            if (item.feature() == null) {
+                libraries.add(item);
+                continue;
+            }
+            Record.Entry e = after.features().get(item.feature());
+            if (e != null && e.desired() == Desired.ENABLED) {
+                continue;
+            }
+            FeatureJar jar = e == null ? FeatureJar.read(store, Repository.store(item, store), item.jar().getFileName().toString())
+                    : load(item.feature(), e.version(), e.digest());
+            Optional<String> lacking = missingOfKernel(jar);
+            if (lacking.isPresent()) {
+                throw new ChangeRefused(jar.name() + " is unavailable: " + lacking.get());
+            }
+            after = after.with(jar.name(), e == null ? new Record.Entry(Desired.ENABLED, jar.version(), jar.digest(), List.of(), 0) : e.desired(Desired.ENABLED));
+            replaced.put(jar.name(), jar);
+        }
+        if (replaced.isEmpty()) {
+            throw new ChangeRefused(feature + " is here and enabled already");
+        }
+        try {
+            for (Repository.Item item : libraries) {
+                bundles.library(item);
+            }
+        } catch (BundleException e) {
+            throw new ChangeRefused("a bundle that " + feature + " needs does not start: " + e.getMessage(), e);
+        }
+        probe(List.copyOf(replaced.values()));
+        return change("add " + replaced.values().stream().map(j -> j.name() + " " + j.version()).collect(Collectors.joining(", ")), after, replaced, false);
+    }
+
+    /** @return the ledger; with a draining feature that of its draining generation, and {@link #drained} has to follow */
+    Ledger disable(String feature, boolean now, boolean override) throws ChangeRefused {
+        Record.Entry e = entry(feature);
+        FeatureJar jar = jars.get(feature);
+        if (e.desired() == Desired.DISABLED) {
+            throw new ChangeRefused(feature + " is disabled already");
+        }
+        List<String> dependents = new ArrayList<>();
+        record.features().forEach((f, x) -> {
+            if (x.desired() == Desired.ENABLED && jars.containsKey(f) && jars.get(f).descriptor().requires().contains(feature)) {
+                dependents.add(f);
+            }
+        });
+        FeatureDescriptor.Disable how = jar == null ? FeatureDescriptor.Disable.INSTANT : jar.descriptor().disable();
+        if (how == FeatureDescriptor.Disable.NEVER) {
+            throw new ChangeRefused(feature + " can't be disabled: pods have no network without it");
+        }
+        if (!dependents.isEmpty()) {
+            throw new ChangeRefused(feature + " is required by " + String.join(", ", dependents) + "; disable that first");
+        }
+        if (how == FeatureDescriptor.Disable.OVERRIDE && !override) {
+            throw new ChangeRefused("disabling " + feature + " opens this node to what it refuses now; say --override to do it all the same");
+        }
+        if (how == FeatureDescriptor.Disable.DRAINED && !now && e.desired() == Desired.ENABLED) {
+            Live l = live.get(feature);
+            if (l != null) {
+                l.permit.drain();
+            }
+            try {
+                return change("drain " + feature, record.with(feature, e.desired(Desired.DRAINING)), Map.of(), false);
+            } catch (ChangeRefused x) {
+                if (l != null) {
+                    l.permit.undrain();
+                }
+                throw x;
+            }
+        }
+        return change("disable " + feature, record.with(feature, e.desired(Desired.DISABLED)), Map.of(), false);
+    }
+
+    /** Features on their way out. */
+    List<String> drainingFeatures() {
+        return record.features().entrySet().stream().filter(e -> e.getValue().desired() == Desired.DRAINING).map(Map.Entry::getKey).toList();
+    }
+
+    boolean isDrained(String feature) {
+        Live l = live.get(feature);
+        return l != null && l.permit.isDrained();
+    }
+
+    private Record.Entry entry(String feature) throws ChangeRefused {
+        Record.Entry e = record.features().get(feature);
+        if (e == null) {
+            throw new ChangeRefused("this node has no feature '" + feature + "'; it has: " + String.join(", ", record.features().keySet())
+                    + "; 'feature add' brings one of the distribution");
+        }
+        return e;
+    }
+
+    /** The steps of a change. @param replaced features whose bundle is brought in or updated */
+    private Ledger change(String title, Record asked, Map<String, FeatureJar> replaced, boolean oneWay) throws ChangeRefused {
+        Record before = record;
+        long number = before.change() + 1;
+        long begun = System.nanoTime();
+        try {
+            number = Math.max(number, files.newest().map(e -> e.number() + 1).orElse(1L));
+        } catch (IOException e) {
+            throw new ChangeRefused("the journal can't be read: " + e, e);
+        }
+        Record after = new Record(number, asked.features());
+        Map<String, FeatureJar> next = new HashMap<>(jars);
+        next.putAll(replaced);
+        Pipeline.Prepared prepared = null;
+        StateFiles.Entry journal = new StateFiles.Entry(number, title,
+                Step.PREPARED, pipeline.current().map(Pipeline.Generation::epoch).orElse(0L), after, "");
+        Map<String, FeatureJar> previous = new LinkedHashMap<>();
+        boolean switched = false;
+        Ledger ledger = null;
+        try {
+            files.write(journal);
+            prepared = pipeline.prepare(new GenerationSpec(parts(after, next), number, title, oneWay));
+            journal = note(journal, Step.VERIFIED, "");
+            for (FeatureJar j : replaced.values()) {
+                previous.put(j.name(), jars.get(j.name()));
+                withdraw(j.name());
+                libraries(j.name());
+                bundles.bring(j);
+                bundles.start(j.name());
+                jars.put(j.name(), j);
+                publish(j.name(), prepared::map);
+            }
+            journal = note(journal, Step.BUNDLES_UPDATED, "");
+            awaitReady(replaced.keySet());
+            journal = note(journal, Step.READY, "");
+            ledger = prepared.commit();
+            switched = true;
+            journal = note(journal, Step.SWITCHED, "");
+            Optional<String> wrong = wrongWith(ledger);
+            if (wrong.isPresent()) {
+                throw new ChangeRefused(wrong.get());
+            }
+            accept(journal, after, ledger);
+        } catch (ChangeRefused | DatapathException | BundleException | IOException | InterruptedException e) {
+            // A commit that threw may have stored the epoch before: the kernel knows.
+            long taken = pipeline.current().map(Pipeline.Generation::epoch).orElse(0L);
+            switched = switched || prepared != null && taken == prepared.epoch();
+            undo(journal, before, prepared, switched, previous, e);
+            String what = switched ? " was rolled back: " : " is refused, nothing has changed: ";
+            throw new ChangeRefused("change " + number + " (" + title + ")" + what + e.getMessage(), e);
+        }
+        for (String f : replaced.keySet()) {
+            Live l = live.get(f);
+            if (l != null) {
+                l.permit.maps(pipeline::map);
+            }
+        }
+        failed.keySet().retainAll(after.features().keySet().stream().filter(f -> !jars.containsKey(f)).toList());
+        for (String f : List.copyOf(live.keySet())) {
+            if (!after.features().containsKey(f) || after.features().get(f).desired() == Desired.DISABLED) {
+                withdraw(f);
+            }
+        }
+        news();
+        LOG.info("Change {} accepted after {} ms: {}", number, (System.nanoTime() - begun) / 1_000_000, title);
+        return ledger;
+    }
+
+    private void accept(StateFiles.Entry journal, Record after, Ledger ledger) throws IOException {
+        Record accepted = after;
+        for (Map.Entry<String, Record.Entry> e : after.features().entrySet()) {
+            Record.Entry old = record.features().get(e.getKey());
+            if (old == null || !old.digest().equals(e.getValue().digest())) {
+                accepted = accepted.with(e.getKey(), e.getValue().epoch(ledger.toEpoch()));
+            }
+        }
+        files.write(accepted);
+        record = accepted;
+        note(journal, Step.ACCEPTED, "");
+    }
+
+    private StateFiles.Entry note(StateFiles.Entry e, Step step, String text)
+            throws IOException {
+        var noted = new StateFiles.Entry(e.number(), e.title(), step, e.fromEpoch(), e.after(), text);
+        files.write(noted);
+        return noted;
+    }
+
+    private void undo(StateFiles.Entry journal, Record before, Pipeline.Prepared prepared, boolean switched,
+                      Map<String, FeatureJar> previous, Exception reason) {
+        LOG.warn("Change {} ({}) is undone: {}", journal.number(), journal.title(), reason.getMessage());
+        try {
+            if (switched) {
+                Pipeline.Prepared back = pipeline.prepare(new GenerationSpec(parts(before, withPrevious(previous)), journal.number(),
+                        journal.title() + ", switched back", true));
+                back.commit();
+            } else if (prepared != null) {
+                prepared.discard();
+            }
+        } catch (DatapathException e) {
+            LOG.error("Change {}: the previous generation can't be brought back; the record says what it was, and the next start builds it: {}",
+                    journal.number(), e.getMessage());
+        }
+        previous.forEach((f, old) -> {
+            withdraw(f);
+            try {
+                if (old == null) {
+                    jars.remove(f);
+                    bundles.remove(f);
+                } else {
+                    jars.put(f, old);
+                    boolean enabled = before.features().containsKey(f) && before.features().get(f).desired() != Desired.DISABLED;
+                    if (enabled) {
+                        bundles.bring(old);
+                        bundles.start(f);
+                        publish(f, pipeline::map);
+                    } else {
+                        bundles.remove(f);
+                    }
+                }
+            } catch (BundleException | IOException e) {
+                LOG.error("Feature {}: its previous bundle does not start; its datapath is in charge, 'feature update' mends it: {}", f, e.getMessage());
+            }
+        });
+        try {
+            note(journal, Step.UNDONE, String.valueOf(reason.getMessage()));
+        } catch (IOException e) {
+            LOG.error("The journal can't be written: {}", e.toString());
+        }
+        news();
+    }
+
+    private Map<String, FeatureJar> withPrevious(Map<String, FeatureJar> previous) {
+        Map<String, FeatureJar> all = new HashMap<>(jars);
+        previous.forEach((f, old) -> {
+            if (old == null) {
+                all.remove(f);
+            } else {
+                all.put(f, old);
+            }
+        });
+        return all;
+    }
+
+    /** Waits until each has said that its maps are filled, or says why it won't. */
+    private void awaitReady(Set<String> features) throws ChangeRefused, InterruptedException {
+        Duration deadline = seconds("ready-seconds");
+        long end = System.nanoTime() + deadline.toNanos();
+        for (String f : features) {
+            while (true) {
+                Live l = live.get(f);
+                if (l != null && l.permit.isReady() && bundles.active(f)) {
+                    break;
+                }
+                if (l != null && l.permit.failure() != null) {
+                    throw new ChangeRefused(f + " says that it can't work: " + l.permit.failure());
+                }
+                String broken = bundles.activationFailure(f);
+                if (broken != null) {
+                    throw new ChangeRefused(f + ": its activation failed: " + broken);
+                }
+                long left = end - System.nanoTime();
+                if (left <= 0) {
+                    String waits = bundles.waitingFor(f);
+                    throw new ChangeRefused(f + " was not ready within " + deadline.toSeconds() + " s" + (waits.isEmpty() ? "" : ": " + waits));
+                }
+                synchronized (news) {
+                    // Not every reason comes with an event: SCR doesn't report an activation that threw.
+                    news.wait(Math.max(1, Math.min(50, left / 1_000_000)));
+                }
+            }
+        }
+    }
+
+    private static Optional<String> wrongWith(Ledger ledger) {
+        long lost = 0;
+        long hole = 0;
+        long mixed = 0;
+        long unprocessed = 0;
+        for (Ledger.Row r : ledger.rows()) {
+            lost += r.lost();
+            hole += r.hole();
+            mixed += r.mixed();
+            unprocessed += r.unprocessed();
+        }
+        if (lost + hole + mixed + unprocessed == 0) {
+            return Optional.empty();
+        }
+        return Optional.of("its ledger shows " + lost + " lost, " + hole + " in a hole, " + unprocessed + " unprocessed, " + mixed + " mixed");
+    }
+
+    /** Deletes from the store what neither the record nor a change that may be undone names. */
+    void prune() throws IOException {
+        Set<String> keep = new HashSet<>();
+        for (Map.Entry<String, Record.Entry> e : record.features().entrySet()) {
+            keep.add(e.getValue().digest());
+            e.getValue().earlier().forEach(x -> keep.add(x.digest()));
+        }
+        pipeline.current().ifPresent(g -> g.features().forEach(f -> keep.add(f.digest())));
+        for (String digest : List.copyOf(keep)) {
+            if (store.has(digest)) {
+                FeatureJar.read(store, digest, digest).objects().values().forEach(p -> keep.add(p.getFileName().toString()));
+            }
+        }
+        store.prune(keep);
+    }
+
+    // ---- configuration ----
+
+    static final String SELF = "lifecycle";
+    static final Map<String, String> OWN_KEYS = Map.of("ready-seconds", "20", "drain-seconds", "300");
+
+    Duration seconds(String key) {
+        String v = layers.values(SELF, OWN_KEYS).get(key);
+        try {
+            return Duration.ofSeconds(Long.parseLong(v));
+        } catch (NumberFormatException e) {
+            LOG.warn("lifecycle.{} = '{}' is no number; {} is used", key, v, OWN_KEYS.get(key));
+            return Duration.ofSeconds(Long.parseLong(OWN_KEYS.get(key)));
+        }
+    }
+
+    /** All keys with value and layer, {@code feature.key}. */
+    Map<String, Layers.Value> configuration() {
+        Map<String, Layers.Value> all = new TreeMap<>();
+        layers.effective(SELF, OWN_KEYS).forEach((k, v) -> all.put(SELF + "." + k, v));
+        jars.forEach((f, j) -> layers.effective(f, j.config()).forEach((k, v) -> all.put(f + "." + k, v)));
+        return all;
+    }
+
+    /** @param value empty: back to the layers below */
+    void configure(String key, Optional<String> value) throws ChangeRefused, IOException {
+        Map<String, Layers.Value> known = configuration();
+        if (!known.containsKey(key)) {
+            String feature = key.contains(".") ? key.substring(0, key.indexOf('.')) : key;
+            List<String> own = known.keySet().stream().filter(k -> k.startsWith(feature + ".")).toList();
+            throw new ChangeRefused("there is no key '" + key + "'; " + (own.isEmpty() ? "features with keys: "
+                    + known.keySet().stream().map(k -> k.substring(0, k.indexOf('.'))).distinct().collect(Collectors.joining(", "))
+                    : "known: " + String.join(", ", own)));
+        }
+        layers.operator(key, value);
+        reconfigured();
+    }
+
+    void cluster(Map<String, String> values) throws IOException {
+        layers.cluster(values);
+        reconfigured();
+    }
+
+    /** Features whose values are others now get a new permit, so that their components start again with these. */
+    private void reconfigured() throws IOException {
+        for (String f : List.copyOf(live.keySet())) {
+            Live l = live.get(f);
+            if (!layers.values(f, l.permit.jar().config()).equals(l.permit.config())) {
+                LOG.info("Configuration of {} has changed", f);
+                withdraw(f);
+                publish(f, pipeline::map);
+            }
+            warnUnknown(f);
+        }
+    }
+
+    private void warnUnknown(String f) {
+        FeatureJar j = jars.get(f);
+        if (j != null) {
+            layers.unknown(f, j.config()).forEach((k, layer) -> LOG.warn("{} (layer {}) is no key of feature {} {} and has no effect; known: {}", k, layer, f,
+                    j.version(), String.join(", ", new TreeSet<>(j.config().keySet()))));
+        }
+    }
+
+    // ---- answers ----
+
+    @Override
+    public List<FeatureStatus> list() {
+        return states();
+    }
+
+    @Override
+    public Optional<FeatureStatus> get(String name) {
+        return states().stream().filter(s -> s.descriptor().name().equals(name)).findFirst();
+    }
+
+    @Override
+    public List<String> missingForAdd() {
+        if (!started) {
+            return List.of("the agent is starting");
+        }
+        return states().stream().filter(s -> s.descriptor().onAddPath() && s.state() != State.DISABLED && s.state() != State.RUNNING)
+                .map(s -> s.descriptor().name() + " is " + s.state() + (s.detail().isEmpty() ? "" : ": " + s.detail())).toList();
+    }
+
+    Optional<FeatureJar> jar(String feature) {
+        return Optional.ofNullable(jars.get(feature));
+    }
+
+    Repository repository() {
+        return repository;
+    }
+
+    private List<FeatureStatus> states() {
+        List<FeatureStatus> all = new ArrayList<>();
+        record.features().forEach((f, e) -> {
+            String[] detail = {""};
+            State state = state(f, e, detail);
+            Since s = since.compute(f, (k, old) -> old != null && old.state == state ? old : new Since(state, Instant.now()));
+            FeatureJar jar = jars.get(f);
+            FeatureDescriptor d = jar != null ? jar.descriptor()
+                    : new FeatureDescriptor(f, e.version(), "", "", List.of(), List.of(), List.of(), List.of(), FeatureDescriptor.Disable.NEVER, List.of(), List.of(), false);
+            all.add(new FeatureStatus(d, state, s.at, detail[0], e.digest(), e.earlier().stream().map(Record.Earlier::version).toList()));
+        });
+        return all;
+    }
+
+    private State state(String f, Record.Entry e, String[] detail) {
+        if (e.desired() == Desired.DISABLED) {
+            return State.DISABLED;
+        }
+        if (unavailable.containsKey(f)) {
+            detail[0] = unavailable.get(f);
+            return State.UNAVAILABLE;
+        }
+        if (failed.containsKey(f)) {
+            detail[0] = failed.get(f);
+            return State.FAILED;
+        }
+        if (!bundles.active(f)) {
+            detail[0] = bundles.state(f);
+            return State.FROZEN;
+        }
+        if (!sameVersion(bundles.version(f), e.version())) {
+            detail[0] = "its bundle was updated by hand to " + bundles.version(f) + ", its datapath is that of " + e.version() + "; run 'feature update' with the jar";
+            return State.FROZEN;
+        }
+        Live l = live.get(f);
+        if (l != null && l.permit.failure() != null) {
+            detail[0] = l.permit.failure();
+            return State.FAILED;
+        }
+        if (e.desired() == Desired.DRAINING) {
+            return State.DRAINING;
+        }
+        if (l == null || !l.permit.isReady()) {
+            String broken = bundles.activationFailure(f);
+            detail[0] = broken != null ? broken : bundles.waitingFor(f);
+            return broken != null ? State.FAILED : State.STARTING;
+        }
+        return State.RUNNING;
+    }
+
+    private static boolean sameVersion(String a, String b) {
+        return a.isEmpty() || org.osgi.framework.Version.parseVersion(a).equals(org.osgi.framework.Version.parseVersion(b));
+    }
+}

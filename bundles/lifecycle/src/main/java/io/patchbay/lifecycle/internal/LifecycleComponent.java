@@ -1,0 +1,272 @@
+package io.patchbay.lifecycle.internal;
+
+import io.patchbay.api.cluster.ClusterTables;
+import io.patchbay.api.cluster.ConfigMap;
+import io.patchbay.api.cluster.ObjectKey;
+import io.patchbay.api.cluster.Subscription;
+import io.patchbay.api.cluster.Change;
+import io.patchbay.api.cluster.TableListener;
+import io.patchbay.api.cluster.TableSnapshot;
+import io.patchbay.api.datapath.KernelFeatures;
+import io.patchbay.api.datapath.Pipeline;
+import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.feature.Features;
+import io.patchbay.api.node.Launch;
+import io.patchbay.api.shell.ShellCommand;
+import io.patchbay.api.status.Controllers;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Hashtable;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.osgi.framework.BundleContext;
+import org.osgi.framework.BundleEvent;
+import org.osgi.framework.ServiceRegistration;
+import org.osgi.framework.SynchronousBundleListener;
+import org.osgi.service.component.annotations.Activate;
+import org.osgi.service.component.annotations.Component;
+import org.osgi.service.component.annotations.Deactivate;
+import org.osgi.service.component.annotations.Reference;
+import org.osgi.service.component.annotations.ReferenceCardinality;
+import org.osgi.service.component.annotations.ReferencePolicy;
+import org.osgi.service.component.runtime.ServiceComponentRuntime;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Ties the engine to the framework: one thread for all that changes, bundle events, permits as services, commands, the cluster's layer. */
+@Component(service = Features.class, immediate = true)
+public final class LifecycleComponent implements Features, Changes {
+    private static final Logger LOG = LoggerFactory.getLogger(LifecycleComponent.class);
+    private static final long DRAIN_POLL_MILLIS = 250;
+    /** ConfigMap of the cluster layer. Keys {@code feature.key}; {@code NODE/feature.key} for one node wins. */
+    private static final ObjectKey CLUSTER_CONFIG = new ObjectKey("kube-system", "patchbay-config");
+
+    private final BundleContext context;
+    private final String nodeName;
+    private final Engine engine;
+    private final ScheduledThreadPoolExecutor thread;
+    private final SynchronousBundleListener bundleListener;
+    private final List<ServiceRegistration<?>> commands = new ArrayList<>();
+    private final AtomicBoolean looking = new AtomicBoolean();
+    private Subscription clusterConfig;
+
+    @Activate
+    public LifecycleComponent(BundleContext context, @Reference Pipeline pipeline, @Reference KernelFeatures kernel, @Reference Controllers controllers,
+                              @Reference ServiceComponentRuntime components) throws IOException {
+        this.context = context;
+        Path state = Path.of(required(Launch.STATE_DIR));
+        nodeName = required(Launch.NODE_NAME);
+        Bundles bundles = new Bundles(context, components);
+        engine = new Engine(pipeline, kernel, controllers, bundles, this::register, state, new Repository(Path.of(required(Launch.DISTRIBUTION_DIR))),
+                new Layers(state, given()));
+        thread = new ScheduledThreadPoolExecutor(1, work -> {
+            Thread t = new Thread(work, "lifecycle");
+            t.setDaemon(true);
+            t.setContextClassLoader(null);
+            return t;
+        });
+        thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
+        thread.prestartAllCoreThreads();
+        engine.observer(this::look);
+        bundleListener = event -> {
+            String feature = bundles.featureOf(event.getBundle());
+            if (feature != null) {
+                if (event.getType() == BundleEvent.STOPPED || event.getType() == BundleEvent.UNINSTALLED) {
+                    engine.bundleStopped(feature);
+                } else {
+                    engine.news();
+                }
+            }
+        };
+        context.addBundleListener(bundleListener);
+        for (ShellCommand c : Commands.all(engine, this)) {
+            commands.add(context.registerService(ShellCommand.class, c, null));
+        }
+        // Activation does not wait for the kernel.
+        thread.execute(this::begin);
+    }
+
+    private String required(String property) {
+        String v = context.getProperty(property);
+        if (v == null) {
+            throw new IllegalStateException("the framework property " + property + " is not set: start the agent with its launcher");
+        }
+        return v;
+    }
+
+    /** What the launcher was given as {@code --set}. */
+    private static Map<String, String> given() {
+        Map<String, String> all = new TreeMap<>();
+        System.getProperties().forEach((k, v) -> {
+            if (k.toString().startsWith(Launch.SET)) {
+                all.put(k.toString().substring(Launch.SET.length()), v.toString());
+            }
+        });
+        return all;
+    }
+
+    private void begin() {
+        try {
+            engine.start();
+            engine.drainingFeatures().forEach(this::watchDrain);
+            engine.prune();
+        } catch (IOException | RuntimeException e) {
+            LOG.error("The features of this node can't be set up; the datapath stays as it is: {}", e.getMessage(), e);
+        }
+    }
+
+    @Deactivate
+    void deactivate() {
+        context.removeBundleListener(bundleListener);
+        commands.forEach(ServiceRegistration::unregister);
+        thread.shutdown();
+        try {
+            if (!thread.awaitTermination(10, TimeUnit.SECONDS)) {
+                LOG.warn("A change is still running; the journal tells the next start how far it came");
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        engine.close();
+    }
+
+    private Runnable register(Permit permit) {
+        Hashtable<String, Object> properties = new Hashtable<>();
+        properties.put(FeatureRuntime.FEATURE, permit.feature());
+        properties.put("version", permit.version());
+        ServiceRegistration<FeatureRuntime> r = context.registerService(FeatureRuntime.class, permit, properties);
+        return () -> {
+            try {
+                r.unregister();
+            } catch (IllegalStateException e) {
+                LOG.debug("Permit of {} was gone already", permit.feature());
+            }
+        };
+    }
+
+    @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC)
+    void bindTables(ClusterTables tables) {
+        clusterConfig = tables.configMaps().subscribe(thread, new TableListener<>() {
+            @Override
+            public void onSnapshot(TableSnapshot<ObjectKey, ConfigMap> snapshot) {
+                clusterLayer(snapshot);
+            }
+
+            @Override
+            public void onChanges(TableSnapshot<ObjectKey, ConfigMap> now, List<Change<ObjectKey, ConfigMap>> changes) {
+                clusterLayer(now);
+            }
+        });
+    }
+
+    /** The last known layer stays: a source that is away says nothing about what it would say. */
+    void unbindTables(ClusterTables tables) {
+        clusterConfig.close();
+    }
+
+    private void clusterLayer(TableSnapshot<ObjectKey, ConfigMap> snapshot) {
+        if (!snapshot.isSynced()) {
+            return;
+        }
+        Map<String, String> values = new TreeMap<>();
+        Optional<ConfigMap> map = snapshot.get(CLUSTER_CONFIG);
+        map.ifPresent(m -> {
+            m.data().forEach((k, v) -> {
+                if (!k.contains("/")) {
+                    values.put(k, v);
+                }
+            });
+            m.data().forEach((k, v) -> {
+                if (k.startsWith(nodeName + "/")) {
+                    values.put(k.substring(nodeName.length() + 1), v);
+                }
+            });
+        });
+        try {
+            engine.cluster(values);
+        } catch (IOException e) {
+            LOG.error("The cluster's configuration can't be applied: {}", e.toString());
+        }
+    }
+
+    /** Notes since when each state holds, on our own thread: whoever brought the news may hold locks. */
+    private void look() {
+        if (looking.compareAndSet(false, true)) {
+            try {
+                thread.execute(() -> {
+                    looking.set(false);
+                    engine.list();
+                });
+            } catch (RejectedExecutionException e) {
+                LOG.debug("Stopping");
+            }
+        }
+    }
+
+    @Override
+    public <T> T run(Callable<T> change) throws ChangeRefused, IOException {
+        try {
+            return thread.submit(change).get();
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof ChangeRefused c) {
+                throw c;
+            }
+            if (e.getCause() instanceof IOException io) {
+                throw io;
+            }
+            throw new IllegalStateException(e.getCause().getMessage(), e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted; 'feature list' shows how far the change came", e);
+        }
+    }
+
+    @Override
+    public void watchDrain(String feature) {
+        watchDrain(feature, System.nanoTime() + engine.seconds("drain-seconds").toNanos());
+    }
+
+    private void watchDrain(String feature, long end) {
+        thread.schedule(() -> {
+            if (!engine.drainingFeatures().contains(feature)) {
+                return;
+            }
+            boolean drained = engine.isDrained(feature);
+            if (!drained && System.nanoTime() < end) {
+                watchDrain(feature, end);
+                return;
+            }
+            try {
+                engine.disable(feature, true, true);
+                LOG.info("{} has left: {}", feature, drained ? "it had no state left" : "its deadline is over, and what it still had is cut off");
+            } catch (ChangeRefused | RuntimeException e) {
+                LOG.error("{} can't leave yet and goes on draining: {}", feature, e.getMessage());
+                watchDrain(feature, System.nanoTime() + engine.seconds("drain-seconds").toNanos());
+            }
+        }, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
+    }
+
+    @Override
+    public List<FeatureStatus> list() {
+        return engine.list();
+    }
+
+    @Override
+    public Optional<FeatureStatus> get(String name) {
+        return engine.get(name);
+    }
+
+    @Override
+    public List<String> missingForAdd() {
+        return engine.missingForAdd();
+    }
+}

@@ -1,0 +1,100 @@
+package io.patchbay.lifecycle.internal;
+
+import jakarta.json.JsonException;
+import jakarta.json.JsonObject;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** The distribution's features: one OSGi Feature JSON each, generated when it was assembled. Nothing is resolved here: the lists are complete. */
+final class Repository {
+    /** @param feature its name when the bundle is a feature; else null: another bundle that it needs */
+    record Item(Path jar, String digest, String feature) {
+    }
+
+    private final Path distribution;
+
+    Repository(Path distribution) {
+        this.distribution = distribution;
+    }
+
+    /** Features that this distribution enables on a new node, in an order in which each comes after what it requires. */
+    List<Item> initial() throws IOException {
+        Path file = distribution.resolve("distribution.json");
+        return Files.exists(file) ? items(file).stream().filter(i -> i.feature != null).toList() : List.of();
+    }
+
+    /** Names of all features that can be added. */
+    List<String> names() throws IOException {
+        List<String> all = new ArrayList<>();
+        Path features = distribution.resolve("features");
+        if (Files.isDirectory(features)) {
+            try (DirectoryStream<Path> files = Files.newDirectoryStream(features, "*.json")) {
+                files.forEach(f -> all.add(f.getFileName().toString().replace(".json", "")));
+            }
+        }
+        all.sort(null);
+        return all;
+    }
+
+    /** The bundles of a feature, and of those it requires, each once, what is needed first. */
+    List<Item> of(String feature) throws IOException {
+        Map<Path, Item> all = new LinkedHashMap<>();
+        collect(feature, all, new TreeMap<>());
+        return List.copyOf(all.values());
+    }
+
+    private void collect(String feature, Map<Path, Item> all, Map<String, Boolean> seen) throws IOException {
+        if (seen.put(feature, true) != null) {
+            return;
+        }
+        Path file = distribution.resolve("features").resolve(feature + ".json");
+        if (!feature.matches("[a-z][a-z0-9-]*") || !Files.exists(file)) {
+            throw new IllegalArgumentException("the distribution has no feature '" + feature + "'; it has: " + String.join(", ", names()));
+        }
+        JsonObject json = read(file);
+        JsonObject extensions = json.getJsonObject("extensions");
+        if (extensions != null && extensions.containsKey("patchbay-requires")) {
+            for (var r : extensions.getJsonObject("patchbay-requires").getJsonObject("json").getJsonArray("requires").getValuesAs(jakarta.json.JsonString.class)) {
+                collect(r.getString(), all, seen);
+            }
+        }
+        items(file).forEach(i -> all.put(i.jar, i));
+    }
+
+    private List<Item> items(Path file) throws IOException {
+        return read(file).getJsonArray("bundles").getValuesAs(v -> {
+            JsonObject o = v.asJsonObject();
+            return new Item(distribution.resolve(o.getString("path")), o.getString("hash").replace("sha256:", ""), o.getString("feature", null));
+        });
+    }
+
+    private static JsonObject read(Path file) throws IOException {
+        try {
+            return Texts.parse(Files.readAllBytes(file));
+        } catch (JsonException e) {
+            throw new IOException(file + " is damaged (" + e.getMessage() + "); unpack the distribution again", e);
+        }
+    }
+
+    /** Copies the jar into the store. @throws IOException when it is not what the list says */
+    static String store(Item item, Store store) throws IOException {
+        if (store.has(item.digest)) {
+            return item.digest;
+        }
+        try (InputStream in = Files.newInputStream(item.jar)) {
+            String digest = store.put(in);
+            if (!digest.equals(item.digest)) {
+                throw new IOException(item.jar + " is not the jar that the distribution was assembled with; unpack the distribution again");
+            }
+            return digest;
+        }
+    }
+}
