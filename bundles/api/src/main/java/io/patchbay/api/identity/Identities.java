@@ -1,5 +1,7 @@
 package io.patchbay.api.identity;
 
+import io.patchbay.api.cluster.Namespace;
+import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.Prefix;
 import java.util.Map;
@@ -19,6 +21,9 @@ public interface Identities {
     CompletableFuture<Integer> acquire(LabelSet labels);
 
     void release(int identity);
+
+    /** The labels of a pod that count for its identity on this cluster, by the cluster's name and label filter. */
+    LabelSet labelsOf(Pod pod, Namespace namespace);
 
     Optional<LabelSet> labels(int identity);
 

@@ -1,0 +1,40 @@
+package io.patchbay.identity.internal;
+
+import io.patchbay.api.labels.Label;
+import io.patchbay.api.labels.LabelSet;
+import java.util.Collections;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** Numbers that mean the same everywhere; Cilium's. */
+final class ReservedIdentity {
+    static final int HOST = 1;
+    static final int WORLD = 2;
+    static final int REMOTE_NODE = 6;
+
+    private static final Map<Integer, LabelSet> ALL = new TreeMap<>();
+
+    static {
+        put(HOST, "host");
+        put(WORLD, "world");
+        put(3, "unmanaged");
+        put(4, "health");
+        put(5, "init");
+        put(REMOTE_NODE, "remote-node");
+        put(7, "kube-apiserver", "remote-node");
+        put(8, "ingress");
+        put(9, "world-ipv4");
+        put(10, "world-ipv6");
+    }
+
+    private ReservedIdentity() {
+    }
+
+    private static void put(int number, String... names) {
+        ALL.put(number, LabelSet.of(java.util.Arrays.stream(names).map(Label::reserved).toArray(Label[]::new)));
+    }
+
+    static Map<Integer, LabelSet> all() {
+        return Collections.unmodifiableMap(ALL);
+    }
+}
