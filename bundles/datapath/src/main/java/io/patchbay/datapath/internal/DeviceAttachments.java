@@ -1,0 +1,428 @@
+package io.patchbay.datapath.internal;
+
+import io.patchbay.api.datapath.Attachments;
+import io.patchbay.api.datapath.DatapathException;
+import io.patchbay.api.datapath.Hook;
+import io.patchbay.bpf.AttachType;
+import io.patchbay.bpf.BpfException;
+import io.patchbay.bpf.BpfLink;
+import io.patchbay.bpf.BpfProgram;
+import io.patchbay.bpf.TcFilter;
+import io.patchbay.bpf.TcxPosition;
+import io.patchbay.netlink.Link;
+import io.patchbay.netlink.LinkStats;
+import io.patchbay.netlink.NetlinkException;
+import io.patchbay.netlink.NetlinkSocket;
+import jakarta.json.Json;
+import jakarta.json.JsonArrayBuilder;
+import jakarta.json.JsonObject;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Preambles and guards on devices and cgroups. On pod devices clsact filters of our own priority and handle (nothing there
+ * waits for RCU); on the node's few devices tcx links where the kernel has them. A guard comes before its preamble, so
+ * that at no moment packets pass unseen. Calls run in the home namespace.
+ */
+final class DeviceAttachments implements Attachments, AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(DeviceAttachments.class);
+    /** Before anything that tc numbers by itself (it counts down from 49152); 1 to 99 are left to those who must look first. */
+    static final int PRIORITY = 100;
+    static final int GUARD_PRIORITY = PRIORITY + 1;
+    /** "pb". */
+    static final int HANDLE = 0x7062;
+    private static final String NO_DEVICE = "ENODEV";
+
+    private record Key(Hook hook, String where, int ifindex) {
+    }
+
+    private static final class Kept {
+        private final String mode;
+        private long restored;
+
+        Kept(String mode) {
+            this.mode = mode;
+        }
+    }
+
+    private final Core core;
+    private final Home home;
+    private final boolean tcx;
+    private final Path record;
+    private final Map<Key, Kept> kept = new LinkedHashMap<>();
+
+    DeviceAttachments(Core core, Home home, boolean tcx, Path state) {
+        this.core = core;
+        this.home = home;
+        this.tcx = tcx;
+        this.record = state.resolve("attachments.json");
+        if (core.made()) {
+            save();
+            return;
+        }
+        Durable.read(record).ifPresent(j -> j.getJsonArray("attachments").forEach(v -> {
+            JsonObject a = v.asJsonObject();
+            kept.put(new Key(Hook.ofText(a.getString("hook")), a.getString("where"), a.getInt("ifindex")), new Kept(a.getString("mode")));
+        }));
+        if (core.upgraded()) {
+            exchange();
+        }
+    }
+
+    /** New preambles take the place of the pinned ones, each attachment at once from one program to the other. */
+    private synchronized void exchange() {
+        kept.forEach((k, a) -> home.call(() -> {
+            try {
+                if (k.hook().isSocket()) {
+                    update(socketPin(k), core.preamble(k.hook()));
+                } else if (a.mode.equals("tcx")) {
+                    core.guard(k.hook()).ifPresent(g -> update(guardPin(k), g));
+                    update(pin(k), core.preamble(k.hook()));
+                } else {
+                    core.guard(k.hook()).ifPresent(g -> guardFilter(k).attach(g, true));
+                    filter(k).attach(core.preamble(k.hook()), true);
+                }
+            } catch (BpfException e) {
+                LOG.warn("{} at {} keeps its old preamble: {}", k.hook().text(), k.where(), e.getMessage());
+            }
+            return null;
+        }));
+    }
+
+    private static void update(Path pin, BpfProgram program) {
+        try (BpfLink link = BpfLink.fromPin(pin)) {
+            link.update(program);
+        }
+    }
+
+    private static boolean isPod(Hook hook) {
+        return hook == Hook.POD_EGRESS || hook == Hook.POD_INGRESS;
+    }
+
+    private static boolean isIngress(Hook hook) {
+        return switch (hook) {
+            case POD_EGRESS, OVERLAY_INGRESS, NETDEV_INGRESS -> true;
+            case POD_INGRESS, NETDEV_EGRESS, HOST_EGRESS -> false;
+            default -> throw new IllegalArgumentException(hook.text() + " is no hook of a device");
+        };
+    }
+
+    private TcFilter filter(Key k) {
+        return new TcFilter(k.ifindex(), isIngress(k.hook()) ? TcFilter.Direction.INGRESS : TcFilter.Direction.EGRESS, PRIORITY, HANDLE);
+    }
+
+    private TcFilter guardFilter(Key k) {
+        return new TcFilter(k.ifindex(), isIngress(k.hook()) ? TcFilter.Direction.INGRESS : TcFilter.Direction.EGRESS, GUARD_PRIORITY, HANDLE);
+    }
+
+    private Path pin(Key k) {
+        return core.linkPins().resolve(k.hook().text() + "-" + k.ifindex());
+    }
+
+    private Path guardPin(Key k) {
+        return core.linkPins().resolve(k.hook().text() + "-" + k.ifindex() + "-guard");
+    }
+
+    private Path socketPin(Key k) {
+        return core.linkPins().resolve(k.hook().text() + "-" + CoreObjects.digest(k.where().getBytes(java.nio.charset.StandardCharsets.UTF_8)).substring(0, 16));
+    }
+
+    @Override
+    public synchronized void attach(Hook hook, int ifindex) {
+        isIngress(hook);
+        String name = home.call(() -> name(ifindex)).orElseThrow(() -> new DatapathException("attach " + hook.text() + ": there is no device with index " + ifindex));
+        Key k = new Key(hook, name, ifindex);
+        Optional<Key> known = find(hook, ifindex);
+        Kept a = known.map(kept::get).orElseGet(() -> new Kept(!isPod(hook) && tcx ? "tcx" : "clsact"));
+        ensure(k, a);
+        known.filter(o -> !o.equals(k)).ifPresent(kept::remove);
+        if (kept.put(k, a) == null) {
+            save();
+        }
+    }
+
+    private Optional<String> name(int ifindex) {
+        try (NetlinkSocket s = NetlinkSocket.open()) {
+            return s.links().find(ifindex).map(Link::name);
+        }
+    }
+
+    private Optional<Key> find(Hook hook, int ifindex) {
+        return kept.keySet().stream().filter(o -> o.hook() == hook && o.ifindex() == ifindex && !hook.isSocket()).findFirst();
+    }
+
+    /** Puts what is missing. @return whether anything was */
+    private boolean ensure(Key k, Kept a) {
+        try {
+            return home.call(() -> k.hook().isSocket() ? ensureSocket(k) : a.mode.equals("tcx") ? ensureTcx(k) : ensureClsact(k));
+        } catch (BpfException e) {
+            throw new DatapathException("attach " + k.hook().text() + " at " + k.where() + ": " + e.getMessage(), e);
+        }
+    }
+
+    private boolean ensureClsact(Key k) {
+        Optional<BpfProgram> guard = core.guard(k.hook());
+        boolean guardMissing = guard.isPresent() && !isAt(guardFilter(k), guard.get());
+        boolean missing = !isAt(filter(k), core.preamble(k.hook()));
+        if (guardMissing || missing) {
+            TcFilter.ensureHook(k.ifindex());
+        }
+        if (guardMissing) {
+            guardFilter(k).attach(guard.get(), true);
+        }
+        if (missing) {
+            filter(k).attach(core.preamble(k.hook()), true);
+        }
+        return guardMissing || missing;
+    }
+
+    private static boolean isAt(TcFilter filter, BpfProgram program) {
+        OptionalInt id = filter.programId();
+        return id.isPresent() && id.getAsInt() == program.id();
+    }
+
+    private boolean ensureTcx(Key k) {
+        AttachType direction = isIngress(k.hook()) ? AttachType.TCX_INGRESS : AttachType.TCX_EGRESS;
+        Optional<BpfProgram> guard = core.guard(k.hook());
+        boolean changed = false;
+        int guardLink = 0;
+        if (guard.isPresent()) {
+            Optional<Integer> there = alive(guardPin(k), k.ifindex());
+            changed = there.isEmpty();
+            guardLink = there.orElseGet(() -> link(guardPin(k), guard.get(), k.ifindex(), direction, TcxPosition.first()));
+        }
+        if (alive(pin(k), k.ifindex()).isEmpty()) {
+            changed = true;
+            link(pin(k), core.preamble(k.hook()), k.ifindex(), direction, guardLink == 0 ? TcxPosition.first() : TcxPosition.beforeLink(guardLink));
+        }
+        return changed;
+    }
+
+    /** The id of a pinned link that is still on its device; a dead one's pin is removed. */
+    private static Optional<Integer> alive(Path pin, int ifindex) {
+        if (!Files.exists(pin)) {
+            return Optional.empty();
+        }
+        try (BpfLink l = BpfLink.fromPin(pin)) {
+            var info = l.info();
+            if (ifindex == 0 ? info.target() != 0 : info.target() == ifindex) {
+                return Optional.of(info.id());
+            }
+        }
+        remove(pin);
+        return Optional.empty();
+    }
+
+    private static void remove(Path pin) {
+        try {
+            Files.deleteIfExists(pin);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private int link(Path pin, BpfProgram program, int ifindex, AttachType direction, TcxPosition position) {
+        try (BpfLink l = BpfLink.attachTcx(program, ifindex, direction, position)) {
+            pinLink(l, pin);
+            return l.id();
+        }
+    }
+
+    private void pinLink(BpfLink l, Path pin) {
+        try {
+            Files.createDirectories(core.linkPins());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        l.pin(pin);
+    }
+
+    private boolean ensureSocket(Key k) {
+        Path pin = socketPin(k);
+        if (alive(pin, 0).isPresent()) {
+            return false;
+        }
+        try (BpfLink l = BpfLink.attachCgroup(core.preamble(k.hook()), Path.of(k.where()), type(k.hook()))) {
+            pinLink(l, pin);
+        }
+        return true;
+    }
+
+    private static AttachType type(Hook hook) {
+        return switch (hook) {
+            case CONNECT4 -> AttachType.CGROUP_INET4_CONNECT;
+            case CONNECT6 -> AttachType.CGROUP_INET6_CONNECT;
+            case SENDMSG4 -> AttachType.CGROUP_UDP4_SENDMSG;
+            case SENDMSG6 -> AttachType.CGROUP_UDP6_SENDMSG;
+            case RECVMSG4 -> AttachType.CGROUP_UDP4_RECVMSG;
+            case RECVMSG6 -> AttachType.CGROUP_UDP6_RECVMSG;
+            case GETPEERNAME4 -> AttachType.CGROUP_INET4_GETPEERNAME;
+            case GETPEERNAME6 -> AttachType.CGROUP_INET6_GETPEERNAME;
+            default -> throw new IllegalArgumentException(hook.text() + " is no socket hook");
+        };
+    }
+
+    @Override
+    public synchronized void detach(Hook hook, int ifindex) {
+        Key k = find(hook, ifindex).orElse(new Key(hook, "", ifindex));
+        Kept a = kept.remove(k);
+        if (a != null) {
+            save();
+        }
+        try {
+            home.call(() -> {
+                unpin(pin(k));
+                filter(k).detach();
+                // The guard last: until it goes, nothing passes unseen.
+                if (core.guard(hook).isPresent()) {
+                    unpin(guardPin(k));
+                    guardFilter(k).detach();
+                }
+                return null;
+            });
+        } catch (BpfException e) {
+            if (!e.errnoName().equals(NO_DEVICE)) {
+                throw new DatapathException("detach " + hook.text() + " from device " + ifindex + ": " + e.getMessage(), e);
+            }
+        }
+    }
+
+    private static void unpin(Path pin) {
+        if (Files.exists(pin)) {
+            try (BpfLink l = BpfLink.fromPin(pin)) {
+                if (l.info().target() != 0) {
+                    l.detach();
+                }
+            }
+            remove(pin);
+        }
+    }
+
+    @Override
+    public synchronized void attachCgroup(String path) {
+        boolean added = false;
+        for (Hook h : Hook.values()) {
+            if (h.isSocket()) {
+                Key k = new Key(h, path, 0);
+                Kept a = kept.getOrDefault(k, new Kept("cgroup"));
+                ensure(k, a);
+                added |= kept.put(k, a) == null;
+            }
+        }
+        if (added) {
+            save();
+        }
+    }
+
+    @Override
+    public synchronized void detachCgroup(String path) {
+        for (Hook h : Hook.values()) {
+            if (h.isSocket()) {
+                Key k = new Key(h, path, 0);
+                kept.remove(k);
+                unpin(socketPin(k));
+            }
+        }
+        save();
+    }
+
+    @Override
+    public synchronized List<Attachment> list() {
+        return home.call(() -> {
+            List<Attachment> all = new ArrayList<>();
+            kept.forEach((k, a) -> all.add(new Attachment(k.hook(), a.mode, k.where(), k.ifindex(), present(k, a), a.restored)));
+            return all;
+        });
+    }
+
+    private boolean present(Key k, Kept a) {
+        try {
+            return switch (a.mode) {
+                case "cgroup" -> alive(socketPin(k), 0).isPresent();
+                case "tcx" -> alive(pin(k), k.ifindex()).isPresent();
+                default -> isAt(filter(k), core.preamble(k.hook()));
+            };
+        } catch (BpfException e) {
+            return false;
+        }
+    }
+
+    /**
+     * Puts back what someone removed and forgets devices and cgroups that are gone.
+     *
+     * @return how much was put back
+     * @throws DatapathException for the first that could not be put back, after all were tried
+     */
+    synchronized int reconcile() {
+        int restored = 0;
+        DatapathException first = null;
+        boolean forgotten = false;
+        for (Key k : List.copyOf(kept.keySet())) {
+            boolean there = k.hook().isSocket() ? Files.isDirectory(Path.of(k.where())) : home.call(() -> name(k.ifindex())).isPresent();
+            if (!there) {
+                kept.remove(k);
+                remove(k.hook().isSocket() ? socketPin(k) : pin(k));
+                remove(guardPin(k));
+                forgotten = true;
+                continue;
+            }
+            try {
+                Kept a = kept.get(k);
+                if (ensure(k, a)) {
+                    a.restored++;
+                    restored++;
+                    LOG.warn("{} at {} had been removed by someone; it is back", k.hook().text(), k.where());
+                }
+            } catch (DatapathException e) {
+                first = first == null ? e : first;
+            }
+        }
+        if (forgotten) {
+            save();
+        }
+        if (first != null) {
+            throw first;
+        }
+        return restored;
+    }
+
+    /** Drops of attached devices and their queues, so far: what is received from a pod counts at its egress hook, and the other way round. */
+    synchronized Map<Hook, Long> drops() {
+        Map<Hook, Long> all = new EnumMap<>(Hook.class);
+        try (NetlinkSocket s = home.netlink()) {
+            for (Key k : kept.keySet()) {
+                if (!k.hook().isSocket()) {
+                    try {
+                        LinkStats st = s.links().stats(k.ifindex());
+                        all.merge(k.hook(), isIngress(k.hook()) ? st.rxDropped() + st.rxErrors() : st.txDropped() + st.txErrors(), Long::sum);
+                    } catch (NetlinkException e) {
+                        LOG.debug("no counters of {}: {}", k.where(), e.getMessage());
+                    }
+                }
+            }
+        }
+        return all;
+    }
+
+    private void save() {
+        JsonArrayBuilder all = Json.createArrayBuilder();
+        kept.forEach((k, a) -> all.add(Json.createObjectBuilder().add("hook", k.hook().text()).add("where", k.where()).add("ifindex", k.ifindex()).add("mode", a.mode)));
+        Durable.write(record, Json.createObjectBuilder().add("attachments", all).build());
+    }
+
+    @Override
+    public void close() {
+        // Attachments outlive the agent: nothing to undo.
+    }
+}
