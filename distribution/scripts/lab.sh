@@ -1,0 +1,317 @@
+# Sourced by ./patchbay: a cluster in miniature. Everything of a lab is below $PATCHBAY_RUN/NAME, in namespaces NAME-*, in the cgroup
+# patchbay/NAME and below the pins patchbay/NAME; the file "namespaces" names each namespace before it is made.
+
+lab_usage() {
+    cat <<'TEXT'
+Usage: patchbay [--lab NAME] lab [up|down|status|exec|apply|delete|get]
+
+  lab [up] [--no-check]             starts two nodes with the workloads of config/lab, waits until they are ready, shows them
+  lab down                          ends it and removes every trace
+  lab status [-o json]              nodes and pods: namespaces, addresses, sockets, cgroups, processes
+  lab exec NAMESPACE/POD -- CMD...  runs a command in a pod
+  lab exec NODE -- CMD...           runs a command on a node (node1, node2, outside)
+  lab apply -f FILE|DIR             applies Kubernetes YAML, whole or not at all
+  lab delete -f FILE|DIR            takes it back
+  lab get KIND [-o json]            objects of the cluster
+  lab check                         the connectivity table
+  lab restart NODE [--wait S]       kills the agent of a node (SIGKILL) and starts it again after S seconds
+TEXT
+}
+
+lab_nodes=(node1 node2)
+declare -A lab_ip=([node1]=172.18.0.11 [node2]=172.18.0.12)
+lab_outside_ip=172.18.0.2 lab_outside_service=203.0.113.10
+
+lab_main() {
+    lab=$PATCHBAY_LAB
+    case $lab in *[!a-z0-9-]*|''|-*) wrong "a lab's name is made of a-z, 0-9 and -, not '$lab'" ;; esac
+    [ ${#lab} -le 20 ] || wrong "a lab's name has at most 20 letters"
+    dir=$PATCHBAY_RUN/$lab
+    case ${1:-up} in
+        -h|--help|help) lab_usage; return ;;
+    esac
+    need_root "lab ${1:-up}"
+    local verb=${1:-up}
+    [ $# = 0 ] || shift
+    case $verb in
+        up) lab_up "$@" ;;
+        down) lab_down ;;
+        status) lab_status "$@" ;;
+        exec) lab_exec "$@" ;;
+        apply|delete) lab_files "$verb" "$@" ;;
+        get) lab_running; exec "$client" --lab "$lab" -n "${lab_nodes[0]}" manifests get "$@" ;;
+        check) lab_running; lab_connectivity ;;
+        restart) lab_running; lab_restart "$@" ;;
+        *) lab_usage >&2; exit 2 ;;
+    esac
+}
+
+lab_running() { [ -d "$dir" ] || fail "there is no lab '$lab': patchbay lab up"; }
+lab_in() { local ns=$1; shift; nsenter --net="/run/netns/$lab-$ns" -- "$@"; }
+lab_cgroup() { echo "$(setup_cgroup2)/patchbay/$lab"; }
+lab_pins() { echo "/sys/fs/bpf/patchbay/$lab"; }
+lab_dist() { echo "${PATCHBAY_DISTRIBUTION:-$root/distribution/target/standard}"; }
+
+lab_netns() {
+    echo "$lab-$1" >>"$dir/namespaces"
+    ip netns add "$lab-$1"
+    ip -n "$lab-$1" link set lo up
+}
+
+# The underlay: a switch in a namespace of its own, each node and the outside host on one of its ports, and no way out to this machine.
+lab_network() {
+    lab_netns switch
+    ip -n "$lab-switch" link add br0 type bridge
+    ip -n "$lab-switch" link set br0 up
+    local host
+    for host in outside "${lab_nodes[@]}"; do
+        lab_netns "$host"
+        ip -n "$lab-switch" link add "to-$host" type veth peer name eth0 netns "$lab-$host"
+        ip -n "$lab-switch" link set "to-$host" master br0 up
+        ip -n "$lab-$host" link set eth0 up
+    done
+    for host in "${lab_nodes[@]}"; do
+        ip -n "$lab-$host" address add "${lab_ip[$host]}/24" dev eth0
+        ip -n "$lab-$host" route add default via "$lab_outside_ip"
+    done
+    # The outside host knows no route to any pod: only a masqueraded connection gets an answer from it.
+    ip -n "$lab-outside" address add "$lab_outside_ip/24" dev eth0
+    ip -n "$lab-outside" address add "$lab_outside_service/32" dev lo
+}
+
+lab_start_agent() {
+    local node=$1 home=$dir/$1 cgroup
+    cgroup=$(lab_cgroup)/$node
+    mkdir -p "$home/state" "$cgroup/agent" "$cgroup/pods"
+    chmod 700 "$home"
+    # The variable is for the kubelet's and the agent's processes alone: the lab's name tells them apart in a list of processes.
+    setsid bash -c 'echo $$ >"$0/agent/cgroup.procs"; echo $$ >"$1/agent.pid"; exec nsenter --net="$2" -- "${@:3}"' \
+        "$cgroup" "$home" "/run/netns/$lab-$node" \
+        "$(lab_dist)/bin/patchbay-agent" --node-name "$node" --state-dir "$home/state" --run-dir "$home" --pin-dir "$(lab_pins)/$node" \
+        --set "cluster-manifests.folder=$dir/cluster" --set "service-lb.cgroup=$cgroup" ${PATCHBAY_AGENT_OPTIONS:-} \
+        >>"$home/agent.log" 2>&1 </dev/null &
+    disown
+}
+
+lab_start_kubelet() {
+    local arguments=() node
+    for node in "${lab_nodes[@]}"; do arguments+=("$node=${lab_ip[$node]}=$(lab_cgroup)/$node"); done
+    setsid bash -c 'echo $$ >"$0/kubelet.pid"; exec "$@"' "$dir" \
+        java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx64m -cp "$root/distribution/lab/target/lab-0.1.0.jar:$root/distribution/lab/target/lib/*" \
+        io.patchbay.lab.Main "$dir" "$(lab_dist)/bin/patchbay-cni" "$(lab_dist)/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+        "${arguments[@]}" >>"$dir/kubelet.log" 2>&1 </dev/null &
+    disown
+}
+
+# lab_wait SECONDS WHAT LOG COMMAND...
+lab_wait() {
+    local end=$((SECONDS + $1)) what=$2 log=$3
+    shift 3
+    until "$@" >/dev/null 2>&1; do
+        if [ $SECONDS -ge $end ]; then
+            tail -15 "$log" >&2
+            fail "$what is not ready in time: the whole log is $log"
+        fi
+        sleep 0.2
+    done
+}
+
+lab_node_ready() { "$client" --lab "$lab" -n "$1" status --brief; }
+
+lab_pods_ready() {
+    local wanted ready
+    wanted=$("$client" --lab "$lab" -n "${lab_nodes[0]}" manifests get pods -o json | jq length) || return 1
+    ready=$(cat "$dir"/pods/*.json 2>/dev/null | jq -s '[.[] | select(.ready)] | length') || return 1
+    [ "$wanted" -gt 0 ] && [ "$wanted" = "$ready" ]
+}
+
+lab_up() {
+    local check=1
+    case ${1:-} in --no-check) check=0 ;; '') ;; *) lab_usage >&2; exit 2 ;; esac
+    setup_install
+    setup_build
+    if [ -e "$dir/up" ]; then
+        echo "The lab '$lab' is running."
+    else
+        # What a lab that was killed half way left behind.
+        [ ! -d "$dir" ] || lab_down >/dev/null
+        setup_bpffs
+        [ -n "$(setup_cgroup2)" ] || fail "no cgroup2 is mounted: mount -t cgroup2 none /sys/fs/cgroup"
+        local begin=$SECONDS node
+        mkdir -p "$dir/cluster/manifests" "$(lab_cgroup)"
+        trap 'lab_down >/dev/null 2>&1 || true' ERR INT TERM
+        lab_network
+        setsid nsenter --net="/run/netns/$lab-outside" -- "$(lab_dist)/bin/pb-traffic" serve --tcp 80 --udp 53 --name outside \
+            >>"$dir/outside.log" 2>&1 </dev/null & echo $! >"$dir/outside.pid"; disown
+        cp "$root"/config/lab/*.yaml "$dir/cluster/manifests/"
+        for node in "${lab_nodes[@]}"; do lab_start_agent "$node"; done
+        lab_start_kubelet
+        for node in "${lab_nodes[@]}"; do lab_wait 60 "$node" "$dir/$node/agent.log" lab_node_ready "$node"; done
+        lab_wait 60 "not every pod" "$dir/kubelet.log" lab_pods_ready
+        touch "$dir/up"
+        trap - ERR INT TERM
+        echo "Lab '$lab' is up after $((SECONDS - begin)) s: ${#lab_nodes[@]} nodes, $(find "$dir/pods" -name '*.json' | wc -l) pods."
+    fi
+    [ $check = 1 ] || return 0
+    echo
+    "$client" --lab "$lab" -n node1 status || true
+    echo
+    "$client" --lab "$lab" -n node1 service list
+    echo
+    lab_connectivity
+}
+
+# One connection, made and seen: description, source pod, target, protocol.
+lab_try() {
+    local source=$1 target=$2 proto=$3 out status=0
+    out=$(lab_pod_exec "$source" pb-traffic probe --to "$target" --proto "$proto" --timeout 1500 2>&1) || status=$?
+    case $status in
+        0) echo "reached: $out" ;;
+        3) echo "refused" ;;
+        4) echo "no answer" ;;
+        *) echo "failed: $out" ;;
+    esac
+}
+
+lab_first_pod() { jq -rs --arg app "$1" --arg node "$2" '[.[] | select((.pod | split("/")[1] | startswith($app + "-")) and .node == $node and .ready)] | sort_by(.pod) | .[0].pod // empty' "$dir"/pods/*.json; }
+lab_address() { jq -r '.addresses[0]' "$dir/pods/${1/\//_}.json"; }
+lab_cluster_ip() { "$client" --lab "$lab" -n node1 manifests get services -o json | jq -r --arg n "$1" '.[] | select(.metadata.name == $n) | .spec.clusterIP'; }
+
+lab_connectivity() {
+    local client1 web1 web2 vip since rows=()
+    client1=$(lab_first_pod client node1)
+    web1=$(lab_first_pod web node1)
+    web2=$(lab_first_pod web node2)
+    local guarded
+    guarded=$(lab_first_pod guarded node2)
+    [ -n "$client1" ] && [ -n "$web1" ] && [ -n "$web2" ] && [ -n "$guarded" ] || fail "the sample workloads are not all running: patchbay lab status"
+    vip=$(lab_cluster_ip web)
+    since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
+    {
+        printf 'CHECK\tSOURCE\tDESTINATION\tPROTOCOL\tSEEN\n'
+        local line
+        while IFS=$'\t' read -r what target proto; do
+            printf '%s\t%s\t%s\t%s\t%s\n' "$what" "$client1" "$target" "$proto" "$(lab_try "$client1" "$target" "$proto")"
+        done <<LIST
+same node	$(lab_address "$web1"):8080	tcp
+same node	$(lab_address "$web1"):8080	udp
+across nodes	$(lab_address "$web2"):8080	tcp
+across nodes	$(lab_address "$web2"):8080	udp
+through a ClusterIP	$vip:80	tcp
+through a ClusterIP	$vip:80	udp
+to the outside	$lab_outside_service:80	tcp
+refused by policy	$(lab_address "$guarded"):8080	tcp
+LIST
+    } | column -t -s $'\t'
+    echo
+    "$client" --lab "$lab" -n node1 hubble observe --since "$since" --pod "$client1" --last 100 -o table
+}
+
+lab_status() {
+    lab_running
+    local json
+    json=$(lab_status_json)
+    case ${1:-} in
+        '') jq -r '"Lab \(.lab) in \(.directory)", "", "NODE\tADDRESS\tNAMESPACE\tAGENT PID\tSOCKET", (.nodes[] | [.name, .address, .netns, (.agentPid // "not running" | tostring), .socket] | @tsv),
+                   "", "POD\tNODE\tADDRESSES\tNAMESPACE\tREADY", (.pods[] | [.pod, .node, (.addresses | join(",")), .netns, (.ready | tostring)] | @tsv)' <<<"$json" | column -t -s $'\t' -L ;;
+        -o) [ "${2:-}" = json ] || wrong "lab status -o knows json only"; printf '%s\n' "$json" ;;
+        *) wrong "lab status takes -o json" ;;
+    esac
+}
+
+lab_pid() { local pid; pid=$(cat "$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && echo "$pid" || echo null; }
+
+lab_status_json() {
+    local node nodes='' cgroup
+    cgroup=$(lab_cgroup)
+    for node in "${lab_nodes[@]}"; do
+        nodes+=$(jq -n --arg name "$node" --arg address "${lab_ip[$node]}" --arg netns "$lab-$node" --arg state "$dir/$node/state" \
+            --arg socket "$dir/$node/agent.sock" --arg cgroup "$cgroup/$node" --arg log "$dir/$node/agent.log" --arg pins "$(lab_pins)/$node" \
+            --argjson pid "$(lab_pid "$dir/$node/agent.pid")" \
+            '{name: $name, address: $address, netns: $netns, stateDirectory: $state, socket: $socket, cgroup: $cgroup, pinDirectory: $pins, log: $log, agentPid: $pid}')
+    done
+    jq -n --arg lab "$lab" --arg directory "$dir" --slurpfile nodes <(printf '%s' "$nodes") \
+        --slurpfile pods <(cat "$dir"/pods/*.json 2>/dev/null) --arg outside "$lab-outside" --arg address "$lab_outside_service" \
+        --argjson kubelet "$(lab_pid "$dir/kubelet.pid")" \
+        '{lab: $lab, directory: $directory, manifests: ($directory + "/cluster/manifests"), kubeletPid: $kubelet, outside: {netns: $outside, address: $address}, nodes: $nodes, pods: ($pods | sort_by(.pod))}'
+}
+
+lab_pod_exec() {
+    local file=$dir/pods/${1/\//_}.json ns cgroup
+    [ -e "$file" ] || fail "there is no pod '$1': patchbay lab status"
+    shift
+    ns=$(jq -r .netns "$file") cgroup=$(jq -r .cgroup "$file")
+    PATH=$(lab_dist)/bin:$PATH bash -c 'echo $$ >"$0/cgroup.procs" && exec nsenter --net="/run/netns/$1" -- "${@:2}"' "$cgroup" "$ns" "$@"
+}
+
+lab_exec() {
+    lab_running
+    local where=${1:-}
+    [ -n "$where" ] || wrong "lab exec wants NAMESPACE/POD -- COMMAND"
+    shift
+    [ "${1:-}" != -- ] || shift
+    [ $# -gt 0 ] || wrong "lab exec $where wants a command: lab exec $where -- ip address"
+    case $where in
+        */*) lab_pod_exec "$where" "$@" ;;
+        *) [ -e "/run/netns/$lab-$where" ] || fail "there is no node or pod '$where': patchbay lab status"
+           PATH=$(lab_dist)/bin:$PATH nsenter --net="/run/netns/$lab-$where" -- "$@" ;;
+    esac
+}
+
+lab_files() {
+    lab_running
+    local verb=$1
+    shift
+    [ "${1:-}" = -f ] && [ -n "${2:-}" ] && [ $# = 2 ] || wrong "lab $verb wants -f FILE or -f DIRECTORY"
+    local node
+    for node in "${lab_nodes[@]}"; do
+        if [ "$(lab_pid "$dir/$node/agent.pid")" != null ]; then
+            exec "$client" --lab "$lab" -n "$node" manifests "$verb" -f "$2"
+        fi
+    done
+    fail "no agent of the lab runs: patchbay lab restart node1"
+}
+
+lab_restart() {
+    local node=${1:-} pid wait=0
+    [ -n "$node" ] && [ -n "${lab_ip[$node]:-}" ] || wrong "lab restart wants a node: ${lab_nodes[*]}"
+    [ "${2:-}" != --wait ] || wait=${3:?}
+    pid=$(lab_pid "$dir/$node/agent.pid")
+    if [ "$pid" != null ]; then
+        kill -KILL "$pid"
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    fi
+    sleep "$wait"
+    lab_start_agent "$node"
+    lab_wait 60 "$node" "$dir/$node/agent.log" lab_node_ready "$node"
+}
+
+# Removes every trace; each step alone, so that a lab that is half there goes as well.
+lab_down() {
+    local ns cgroup pid file
+    cgroup=$(lab_cgroup)
+    for file in "$dir/kubelet.pid" "$dir/outside.pid"; do
+        pid=$(lab_pid "$file")
+        [ "$pid" = null ] || kill -KILL "$pid" 2>/dev/null || true
+    done
+    if [ -d "$cgroup" ]; then
+        echo 1 >"$cgroup/cgroup.kill" 2>/dev/null || true
+        local end=$((SECONDS + 10))
+        while grep -q 'populated 1' "$cgroup/cgroup.events" 2>/dev/null && [ $SECONDS -lt $end ]; do sleep 0.05; done
+    fi
+    # Pins first: a link that lives holds its cgroup.
+    rm -rf "$(lab_pins)"
+    rmdir /sys/fs/bpf/patchbay 2>/dev/null || true
+    if [ -e "$dir/namespaces" ]; then
+        while read -r ns; do
+            [ ! -e "/run/netns/$ns" ] || ip netns delete "$ns" || true
+        done <"$dir/namespaces"
+    fi
+    if [ -d "$cgroup" ]; then
+        find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
+        rmdir "$(dirname "$cgroup")" 2>/dev/null || true
+    fi
+    rm -rf "$dir"
+    rmdir "$PATCHBAY_RUN" 2>/dev/null || true
+    echo "Lab '$lab' is gone."
+}
