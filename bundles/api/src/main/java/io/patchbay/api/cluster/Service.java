@@ -14,6 +14,7 @@ import java.util.Optional;
  * @param selector                 empty Optional: its endpoint slices are made by somebody else
  * @param clusterIps               empty for a headless service (and ExternalName)
  * @param headless                 {@code clusterIP: None}
+ * @param dualStack                it asks for cluster addresses of both families (preferred or required)
  * @param loadBalancerClass        "" if not given
  * @param ingress                  {@code status.loadBalancer.ingress}
  * @param sourceRanges             who may reach the load balancer's addresses; empty: everybody
@@ -23,7 +24,7 @@ import java.util.Optional;
  * @param externalName             "" unless the type is EXTERNAL_NAME
  */
 public record Service(String namespace, String name, Map<String, String> labels, Map<String, String> annotations, Type type,
-                      Optional<Map<String, String>> selector, List<IpAddress> clusterIps, boolean headless, List<Port> ports,
+                      Optional<Map<String, String>> selector, List<IpAddress> clusterIps, boolean headless, boolean dualStack, List<Port> ports,
                       List<IpAddress> externalIps, String loadBalancerClass, List<Ingress> ingress, List<Prefix> sourceRanges,
                       boolean clientIpAffinity, int affinityTimeoutSeconds, TrafficPolicy externalTrafficPolicy,
                       TrafficPolicy internalTrafficPolicy, int healthCheckNodePort, boolean publishNotReadyAddresses,
@@ -97,6 +98,7 @@ public record Service(String namespace, String name, Map<String, String> labels,
         b.selector = selector;
         b.clusterIps = clusterIps;
         b.headless = headless;
+        b.dualStack = dualStack;
         b.ports = ports;
         b.externalIps = externalIps;
         b.loadBalancerClass = loadBalancerClass;
@@ -124,6 +126,7 @@ public record Service(String namespace, String name, Map<String, String> labels,
         private Optional<Map<String, String>> selector = Optional.empty();
         private List<IpAddress> clusterIps = List.of();
         private boolean headless;
+        private boolean dualStack;
         private List<Port> ports = List.of();
         private List<IpAddress> externalIps = List.of();
         private String loadBalancerClass = "";
@@ -171,6 +174,11 @@ public record Service(String namespace, String name, Map<String, String> labels,
 
         public Builder headless(boolean value) {
             headless = value;
+            return this;
+        }
+
+        public Builder dualStack(boolean value) {
+            dualStack = value;
             return this;
         }
 
@@ -241,7 +249,7 @@ public record Service(String namespace, String name, Map<String, String> labels,
         }
 
         public Service build() {
-            return new Service(namespace, name, labels, annotations, type, selector, clusterIps, headless, ports, externalIps, loadBalancerClass,
+            return new Service(namespace, name, labels, annotations, type, selector, clusterIps, headless, dualStack, ports, externalIps, loadBalancerClass,
                     ingress, sourceRanges, clientIpAffinity, affinityTimeoutSeconds, externalTrafficPolicy, internalTrafficPolicy,
                     healthCheckNodePort, publishNotReadyAddresses, allocateLoadBalancerNodePorts, trafficDistribution, externalName);
         }

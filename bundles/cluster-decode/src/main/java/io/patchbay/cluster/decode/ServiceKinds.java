@@ -88,7 +88,8 @@ final class ServiceKinds {
         if (type == Service.Type.EXTERNAL_NAME) b.externalName(spec.required("externalName").nonEmpty());
         else spec.ignore("externalName");
         for (Tree family : spec.list("ipFamilies")) family.oneOf("IPv4", "IPv6");
-        spec.optional("ipFamilyPolicy").ifPresent(t -> t.oneOf("SingleStack", "PreferDualStack", "RequireDualStack"));
+        b.dualStack(spec.optional("ipFamilyPolicy").map(t -> t.oneOf("SingleStack", "PreferDualStack", "RequireDualStack"))
+                .orElse("SingleStack").endsWith("DualStack"));
         spec.ignore("loadBalancerIP").end();
 
         fields.optional("status").ifPresent(t -> {

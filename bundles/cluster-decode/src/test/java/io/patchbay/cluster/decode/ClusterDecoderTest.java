@@ -122,7 +122,7 @@ class ClusterDecoderTest {
                 status: {loadBalancer: {ingress: [{ip: 198.51.100.8, ipMode: Proxy}, {hostname: lb.example.org}]}}
                 """);
         assertEquals(Service.builder("a", "web").annotations(Map.of("service.cilium.io/affinity", "local")).type(Service.Type.LOAD_BALANCER)
-                .selector(Map.of("app", "web")).clusterIps(List.of(IpAddress.parse("10.96.0.10"), IpAddress.parse("fd00:96::10")))
+                .selector(Map.of("app", "web")).clusterIps(List.of(IpAddress.parse("10.96.0.10"), IpAddress.parse("fd00:96::10"))).dualStack(true)
                 .ports(List.of(new Service.Port("http", 80, 0, "http", Protocol.TCP, 30080, "http"),
                         new Service.Port("dns", 53, 53, "", Protocol.UDP, 0, ""), new Service.Port("alt", 81, 8081, "", Protocol.TCP, 0, "")))
                 .externalIps(List.of(IpAddress.parse("198.51.100.7"))).loadBalancerClass("io.cilium/node")

@@ -54,19 +54,19 @@ final class Allocator {
     }
 
     /** What a service still lacks: whether {@link #service} would change its record. */
-    boolean lacks(Service s, boolean dual, ServiceRecord record) {
-        return !service(s, dual, record, Set.of(), Set.of()).equals(record);
+    boolean lacks(Service s, ServiceRecord record) {
+        return !service(s, record, Set.of(), Set.of()).equals(record);
     }
 
     /** The record of a service, completed as far as the ranges allow. */
-    ServiceRecord service(Service s, boolean dual, ServiceRecord record, Collection<IpAddress> takenIps, Collection<Integer> takenPorts) {
+    ServiceRecord service(Service s, ServiceRecord record, Collection<IpAddress> takenIps, Collection<Integer> takenPorts) {
         List<IpAddress> ips = new ArrayList<>(record.clusterIps());
         boolean wantsIp = !s.headless() && s.type() != Service.Type.EXTERNAL_NAME && s.clusterIps().isEmpty();
         if (!wantsIp) ips.clear();
         Set<Integer> ports = new HashSet<>(takenPorts);
         if (wantsIp) {
             for (Prefix range : settings.serviceCidrs()) {
-                if (!ips.isEmpty() && !dual) break;
+                if (!ips.isEmpty() && !s.dualStack()) break;
                 boolean v4 = range.address().isV4();
                 if (ips.stream().anyMatch(ip -> ip.isV4() == v4)) continue;
                 address(range, s.key(), takenIps).ifPresent(ips::add);

@@ -34,6 +34,7 @@ final class FileCache<T> {
     private final Predicate<String> names;
     private final Parser<T> parser;
     private Map<String, Entry<T>> entries = new HashMap<>();
+    private long version;
 
     /** @param shown how the directory is called in problems */
     FileCache(Path directory, String shown, Predicate<String> names, Parser<T> parser) {
@@ -41,6 +42,11 @@ final class FileCache<T> {
         this.shown = shown;
         this.names = names;
         this.parser = parser;
+    }
+
+    /** Grows when {@link #read} found something changed. */
+    long version() {
+        return version;
     }
 
     /** All files, by name. */
@@ -56,6 +62,8 @@ final class FileCache<T> {
         } catch (NoSuchFileException e) {
             // a directory that isn't there is empty
         }
+        // an entry of a file that didn't change is the same object
+        if (!now.equals(entries)) version++;
         entries = now;
         return new TreeMap<>(now);
     }

@@ -76,6 +76,9 @@ public final class ManifestsFolder {
     private final FileCache<ClusterSettings> settingsFile;
     private final Map<String, PodStatus> goodStatuses = new HashMap<>();
     private SortedMap<String, List<Decoded>> goodManifests;
+    private State last;
+    private List<Long> lastSeen = List.of();
+    private List<Problem> lastDecisions = List.of();
 
     /** A text to apply, check or delete, with the name that problems are reported under. */
     public record Input(String file, byte[] text) {
@@ -146,33 +149,53 @@ public final class ManifestsFolder {
      * @throws IOException if the folder can't be read or written
      */
     public synchronized State refresh() throws IOException {
-        Problems problems = new Problems();
+        Problems manifestProblems = new Problems();
         SortedMap<String, List<Decoded>> files = new TreeMap<>();
         manifestFiles.read().forEach((name, entry) -> {
-            entry.problems().forEach(problems::add);
+            entry.problems().forEach(manifestProblems::add);
             if (entry.value() != null) files.put(name, entry.value());
         });
         Problems recordProblems = new Problems();
         Records records = records(recordProblems);
-        if (problems.isEmpty()) {
-            validate(all(files), records, problems);
-            if (problems.isEmpty()) goodManifests = files;
-        }
-        recordProblems.list().forEach(problems::add);
-        readStatuses(problems);
-        if (goodManifests == null) return new State(Optional.empty(), problems.list());
-        List<Decoded> good = all(goodManifests);
-        // with a damaged record nothing is given to anybody: it might be what the record says is taken
-        if (recordProblems.isEmpty() && lacking(good, records)) {
-            try (Lock ignored = lock()) {
-                records = records(recordProblems);
-                if (recordProblems.isEmpty()) allocate(good, records);
-                records = records(recordProblems);
+        Problems statusProblems = new Problems();
+        readStatuses(statusProblems);
+        List<Long> seen = versions();
+        if (last != null && seen.equals(lastSeen)) return last;
+
+        boolean decided = last != null && seen.subList(1, seen.size()).equals(lastSeen.subList(1, lastSeen.size()));
+        if (decided) {
+            // only pods' statuses changed: nothing to validate, nothing to give
+            lastDecisions.forEach(statusProblems::add);
+        } else {
+            Problems problems = new Problems();
+            manifestProblems.list().forEach(problems::add);
+            if (problems.isEmpty()) {
+                validate(all(files), records, problems);
+                if (problems.isEmpty()) goodManifests = files;
             }
             recordProblems.list().forEach(problems::add);
-            if (recordProblems.isEmpty()) noteExhaustion(good, records, problems);
+            // with a damaged record nothing is given to anybody: it might be what the record says is taken
+            if (goodManifests != null && recordProblems.isEmpty() && lacking(all(goodManifests), records)) {
+                try (Lock ignored = lock()) {
+                    records = records(recordProblems);
+                    if (recordProblems.isEmpty()) allocate(all(goodManifests), records);
+                    records = records(recordProblems);
+                }
+                recordProblems.list().forEach(problems::add);
+                if (recordProblems.isEmpty()) noteExhaustion(all(goodManifests), records, problems);
+            }
+            lastDecisions = problems.list();
+            problems.list().forEach(statusProblems::add);
         }
-        return new State(Optional.of(compose(good, records)), problems.list());
+        lastSeen = versions();
+        last = new State(goodManifests == null ? Optional.empty() : Optional.of(compose(all(goodManifests), records)), statusProblems.list());
+        return last;
+    }
+
+    /** The statuses' version first. */
+    private List<Long> versions() {
+        return List.of(statusFiles.version(), manifestFiles.version(), nodeFiles.version(), serviceFiles.version(), identityFiles.version(),
+                settingsFile.version());
     }
 
     private static List<Decoded> all(SortedMap<String, List<Decoded>> files) {
@@ -275,7 +298,7 @@ public final class ManifestsFolder {
         for (Decoded object : objects) {
             if (!(object.row() instanceof Service service)) continue;
             wanted.add(service.key());
-            if (allocator.lacks(service, dual(object), record(records, service.key()))) return true;
+            if (allocator.lacks(service, record(records, service.key()))) return true;
         }
         return !wanted.containsAll(records.services.keySet());
     }
@@ -320,7 +343,7 @@ public final class ManifestsFolder {
         for (Map.Entry<ObjectKey, Decoded> entry : wanted.entrySet()) {
             Service service = (Service) entry.getValue().row();
             ServiceRecord old = record(records, entry.getKey());
-            ServiceRecord changed = allocator.service(service, dual(entry.getValue()), old, ips, ports);
+            ServiceRecord changed = allocator.service(service, old, ips, ports);
             if (changed.equals(old)) continue;
             ips.addAll(changed.clusterIps());
             ports.addAll(changed.nodePorts().values());
@@ -338,12 +361,6 @@ public final class ManifestsFolder {
 
     private Path serviceFile(ObjectKey key) {
         return services.resolve(key.namespace() + "_" + key.name() + ".json");
-    }
-
-    private static boolean dual(Decoded service) {
-        Object spec = ((Map<?, ?>) service.tree().value()).get("spec");
-        Object policy = spec instanceof Map<?, ?> m ? m.get("ipFamilyPolicy") : null;
-        return "PreferDualStack".equals(policy) || "RequireDualStack".equals(policy);
     }
 
     private static Map<String, Node> manifestNodes(List<Decoded> objects) {
