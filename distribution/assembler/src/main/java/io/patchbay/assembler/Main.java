@@ -7,7 +7,6 @@ import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
-import jakarta.json.JsonString;
 import jakarta.json.JsonWriter;
 import jakarta.json.stream.JsonGenerator;
 import java.io.IOException;
@@ -61,23 +60,12 @@ public final class Main {
         }
     }
 
-    /** What a feature's descriptor requires at run time, its features/NAME.bnd must require as well, or a distribution could lack it. */
+    /** Each feature is found by its capability, which features/NAME.bnd gives it. */
     private void checkFeatureLists() {
         for (Candidate c : candidates) {
-            if (c.feature() == null) {
-                continue;
-            }
-            List<Capability> own = c.resource().getCapabilities("patchbay.feature");
-            if (own.stream().noneMatch(k -> c.featureName().equals(k.getAttributes().get("patchbay.feature")))) {
+            if (c.feature() != null && c.resource().getCapabilities("patchbay.feature").stream()
+                    .noneMatch(k -> c.featureName().equals(k.getAttributes().get("patchbay.feature")))) {
                 problems.add("features/" + c.featureName() + ".bnd must provide the capability patchbay.feature=" + c.featureName());
-            }
-            if (c.feature().containsKey("requires")) {
-                for (JsonString wanted : c.feature().getJsonArray("requires").getValuesAs(JsonString.class)) {
-                    if (c.resource().getRequirements("patchbay.feature").stream()
-                            .noneMatch(r -> r.getDirectives().getOrDefault("filter", "").contains("(patchbay.feature=" + wanted.getString() + ")"))) {
-                        problems.add("features/" + c.featureName() + ".bnd must require " + wanted.getString() + ", as its feature.json does");
-                    }
-                }
             }
         }
     }

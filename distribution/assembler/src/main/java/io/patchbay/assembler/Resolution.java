@@ -1,6 +1,8 @@
 package io.patchbay.assembler;
 
+import aQute.bnd.osgi.resource.CapReqBuilder;
 import aQute.bnd.osgi.resource.ResourceUtils;
+import jakarta.json.JsonString;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -56,6 +58,13 @@ final class Resolution {
             // A fragment's host and an execution environment are the framework's business; Felix checks them below.
             if (!optional && !r.getNamespace().equals("osgi.ee") && !r.getNamespace().equals("osgi.native")) {
                 require(r, c.featureName() == null ? c.name() : "feature " + c.featureName());
+            }
+        }
+        // What its descriptor requires at run time; features/NAME.bnd adds what only the packaging knows of.
+        if (c.feature() != null && c.feature().containsKey("requires")) {
+            for (JsonString f : c.feature().getJsonArray("requires").getValuesAs(JsonString.class)) {
+                require(new CapReqBuilder("patchbay.feature").addDirective("filter", "(patchbay.feature=" + f.getString() + ")").buildSyntheticRequirement(),
+                        "feature " + c.featureName());
             }
         }
         visiting.remove(c.resource());

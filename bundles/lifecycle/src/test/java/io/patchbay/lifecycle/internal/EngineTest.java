@@ -1,0 +1,406 @@
+package io.patchbay.lifecycle.internal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.patchbay.api.datapath.GenerationSpec;
+import io.patchbay.api.datapath.KernelFeatures;
+import io.patchbay.api.datapath.Ledger;
+import io.patchbay.api.datapath.Pipeline;
+import io.patchbay.api.feature.Features.State;
+import io.patchbay.api.status.Controllers;
+import io.patchbay.lifecycle.internal.StateFiles.Step;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class EngineTest {
+    @TempDir
+    Path directory;
+
+    private final MemoryPipeline pipeline = new MemoryPipeline();
+    private final Map<String, Permit> permits = new TreeMap<>();
+    private final Set<String> silent = new HashSet<>();
+    private final Set<String> kernelLacks = new HashSet<>();
+    private final List<String> brought = new ArrayList<>();
+    private FakeBundles bundles;
+    private Engine engine;
+
+    @BeforeEach
+    void distribution() throws Exception {
+        distribution(Map.of("endpoint", Jars.jar("endpoint", "1.0.0", ",\"disable\":\"never\",\"onAddPath\":true"),
+                "policy", Jars.jar("policy", "1.0.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"],\"config\":{\"mode\":\"default\"}"),
+                "masquerade", Jars.jar("masquerade", "1.0.0", ",\"disable\":\"drained\",\"requires\":[\"endpoint\"]")),
+                Map.of("bandwidth", Jars.jar("bandwidth", "1.0.0", ",\"disable\":\"instant\",\"requires\":[\"endpoint\"]")));
+        boot();
+    }
+
+    @Test
+    void firstStartBuildsAndTheNextAdopts() throws Exception {
+        assertEquals(1, pipeline.committed.size());
+        assertEquals(Set.of("endpoint", "policy", "masquerade"), permits.keySet());
+        boot();
+        assertEquals(1, pipeline.committed.size());
+        assertEquals(State.RUNNING, state("policy"));
+        assertEquals(List.of(), engine.missingForAdd());
+    }
+
+    @Test
+    void updateIsAcceptedAndCanBeRolledBack() throws Exception {
+        Ledger l = update(Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"]"));
+        assertEquals("policy 1.0.0 -> 1.1.0", l.title());
+        assertEquals("1.1.0", permits.get("policy").version());
+        assertEquals(List.of("1.0.0"), engine.get("policy").orElseThrow().earlierVersions());
+        boot();
+        assertEquals(2, pipeline.committed.size());
+        engine.rollback("policy");
+        assertEquals("1.0.0", permits.get("policy").version());
+        assertEquals(3, pipeline.current.epoch());
+    }
+
+    @Test
+    void twoJarsAreOneChange() throws Exception {
+        engine.update(List.of(take(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")), take(Jars.jar("masquerade", "1.1.0", ",\"disable\":\"drained\""))), false);
+        assertEquals(2, pipeline.committed.size());
+        assertEquals("1.1.0", permits.get("masquerade").version());
+    }
+
+    @Test
+    void whatTheVerifierRefusesChangesNothing() throws Exception {
+        pipeline.refused = "policy 1.1.0";
+        brought.clear();
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")));
+        assertTrue(e.getMessage().contains("R1 invalid mem access"), e.getMessage());
+        assertEquals(List.of(), brought);
+        assertEquals(1, pipeline.current.epoch());
+        assertEquals(State.RUNNING, state("policy"));
+    }
+
+    @Test
+    void whatIsNeverReadyIsUndone() throws Exception {
+        engine.configure("lifecycle.ready-seconds", Optional.of("0"));
+        silent.add("policy 1.1.0");
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")));
+        assertTrue(e.getMessage().contains("policy was not ready within 0 s"), e.getMessage());
+        assertEquals(1, pipeline.current.epoch());
+        assertEquals(0, pipeline.open);
+        assertEquals("1.0.0", permits.get("policy").version());
+        assertEquals("policy 1.0.0", brought.get(brought.size() - 1));
+        assertEquals(State.RUNNING, state("policy"));
+    }
+
+    @Test
+    void changeThatLosesPacketsIsSwitchedBack() throws Exception {
+        pipeline.loseNext = 3;
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")));
+        assertTrue(e.getMessage().contains("rolled back") && e.getMessage().contains("3 lost"), e.getMessage());
+        assertEquals(3, pipeline.current.epoch());
+        assertTrue(pipeline.current.features().stream().anyMatch(f -> f.name().equals("policy") && f.version().equals("1.0.0")));
+        assertEquals("1.0.0", permits.get("policy").version());
+    }
+
+    @Test
+    void jarThatDoesNotResolveIsRefusedBeforeAnything() throws Exception {
+        bundles.unresolvable = "missing requirement osgi.wiring.package no.such";
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")));
+        assertTrue(e.getMessage().contains("no.such"), e.getMessage());
+        assertEquals(1, pipeline.committed.size());
+    }
+
+    @Test
+    void killBeforeTheSwitchUndoes() throws Exception {
+        interrupted(Step.READY, false);
+        boot();
+        assertEquals("1.0.0", permits.get("policy").version());
+        assertEquals(1, pipeline.current.epoch());
+        assertEquals(Step.UNDONE, new StateFiles(directory.resolve("state")).newest().orElseThrow().step());
+    }
+
+    @Test
+    void killAfterTheSwitchCompletes() throws Exception {
+        interrupted(Step.READY, true);
+        boot();
+        assertEquals("1.1.0", permits.get("policy").version());
+        assertEquals(2, pipeline.current.epoch());
+        assertEquals(List.of("1.0.0"), engine.get("policy").orElseThrow().earlierVersions());
+    }
+
+    @Test
+    void damagedRecordNeverDisablesWhatTheKernelRuns() throws Exception {
+        engine.add("bandwidth");
+        update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\""));
+        Path record = directory.resolve("state/features.json");
+        Files.writeString(record, "{\"format\": 1, \"fea");
+        boot();
+        assertTrue(Files.exists(directory.resolve("state/features.json.corrupt")));
+        assertEquals("1.1.0", permits.get("policy").version());
+        assertTrue(permits.containsKey("bandwidth"));
+        assertEquals(3, pipeline.current.epoch());
+    }
+
+    @Test
+    void damagedJournalIsSetAside() throws Exception {
+        update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\""));
+        Files.writeString(directory.resolve("state/journal/1.json"), "nonsense");
+        boot();
+        assertEquals("1.1.0", permits.get("policy").version());
+        assertTrue(Files.exists(directory.resolve("state/journal/1.json.corrupt")));
+    }
+
+    @Test
+    void disableFollowsTheDescriptor() throws Exception {
+        assertTrue(assertThrows(ChangeRefused.class, () -> engine.disable("endpoint", true, true)).getMessage().contains("can't be disabled"));
+        assertTrue(assertThrows(ChangeRefused.class, () -> engine.disable("policy", true, false)).getMessage().contains("--override"));
+        engine.disable("policy", false, true);
+        assertEquals(State.DISABLED, state("policy"));
+        assertFalse(permits.containsKey("policy"));
+        boot();
+        assertFalse(permits.containsKey("policy"));
+        engine.enable("policy");
+        assertEquals(State.RUNNING, state("policy"));
+    }
+
+    @Test
+    void drainedFeatureLeavesInTwoSteps() throws Exception {
+        engine.disable("masquerade", false, false);
+        assertEquals(State.DRAINING, state("masquerade"));
+        assertTrue(last("masquerade").draining());
+        assertTrue(permits.get("masquerade").draining());
+        assertFalse(engine.isDrained("masquerade"));
+        permits.get("masquerade").drained();
+        assertTrue(engine.isDrained("masquerade"));
+        engine.disable("masquerade", true, true);
+        assertEquals(State.DISABLED, state("masquerade"));
+        assertTrue(pipeline.current.features().stream().noneMatch(f -> f.name().equals("masquerade")));
+    }
+
+    @Test
+    void drainingFeatureCanBeEnabledAgain() throws Exception {
+        engine.disable("masquerade", false, false);
+        engine.enable("masquerade");
+        assertFalse(last("masquerade").draining());
+        assertFalse(permits.get("masquerade").draining());
+        assertEquals(State.RUNNING, state("masquerade"));
+    }
+
+    @Test
+    void featureOfTheRepositoryIsAddedWhileRunning() throws Exception {
+        engine.add("bandwidth");
+        assertEquals(State.RUNNING, state("bandwidth"));
+        assertTrue(assertThrows(ChangeRefused.class, () -> engine.add("nonsense")).getMessage().contains("bandwidth"));
+    }
+
+    @Test
+    void stoppedBundleIsFrozenAndStaysInLaterGenerations() throws Exception {
+        bundles.stopped.add("policy");
+        engine.bundleStopped("policy");
+        assertEquals(State.FROZEN, state("policy"));
+        update(Jars.jar("masquerade", "1.1.0", ",\"disable\":\"drained\""));
+        assertTrue(pipeline.current.features().stream().anyMatch(f -> f.name().equals("policy")));
+        assertEquals(State.FROZEN, state("policy"));
+    }
+
+    @Test
+    void frozenFeatureOfTheAddPathIsNamed() throws Exception {
+        bundles.stopped.add("endpoint");
+        assertEquals(1, engine.missingForAdd().size());
+        assertTrue(engine.missingForAdd().get(0).startsWith("endpoint is FROZEN"), engine.missingForAdd().toString());
+    }
+
+    @Test
+    void configurationMakesANewPermit() throws Exception {
+        Permit before = permits.get("policy");
+        engine.configure("policy.mode", Optional.of("always"));
+        assertTrue(before != permits.get("policy"));
+        assertEquals("always", permits.get("policy").config().get("mode"));
+        assertEquals(Layers.Layer.OPERATOR, engine.configuration().get("policy.mode").layer());
+        boot();
+        assertEquals("always", permits.get("policy").config().get("mode"));
+        engine.cluster(Map.of("policy.mode", "never"));
+        assertEquals("always", permits.get("policy").config().get("mode"));
+        engine.configure("policy.mode", Optional.empty());
+        assertEquals("never", permits.get("policy").config().get("mode"));
+        assertTrue(assertThrows(ChangeRefused.class, () -> engine.configure("policy.mod", Optional.of("x"))).getMessage().contains("policy.mode"));
+    }
+
+    @Test
+    void featureThatTheKernelCannotRunLeavesTheOthersAlone() throws Exception {
+        kernelLacks.add("qdisc:fq");
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> {
+            distribution(Map.of(), Map.of("edt", Jars.jar("edt", "1.0.0", ",\"disable\":\"instant\",\"kernel\":[\"qdisc:fq\"]")));
+            boot();
+            engine.add("edt");
+        });
+        assertTrue(e.getMessage().contains("the kernel lacks qdisc:fq: no such qdisc"), e.getMessage());
+        assertEquals(State.RUNNING, state("policy"));
+    }
+
+    private GenerationSpec.Part last(String feature) {
+        return pipeline.committed.get(pipeline.committed.size() - 1).parts().stream().filter(p -> p.descriptor().name().equals(feature)).findFirst().orElseThrow();
+    }
+
+    /** An agent killed during the update of policy to 1.1.0. */
+    private void interrupted(Step step, boolean switched) throws Exception {
+        FeatureJar jar = take(Jars.jar("policy", "1.1.0", ",\"disable\":\"override\""));
+        StateFiles files = new StateFiles(directory.resolve("state"));
+        Record now = files.read().orElseThrow();
+        Record after = new Record(7, now.with("policy", now.features().get("policy").replacedBy("1.1.0", jar.digest())).features());
+        files.write(new StateFiles.Entry(7, "policy 1.0.0 -> 1.1.0", step, pipeline.current.epoch(), after, ""));
+        if (switched) {
+            List<GenerationSpec.Part> parts = new ArrayList<>(pipeline.committed.get(0).parts());
+            parts.removeIf(p -> p.descriptor().name().equals("policy"));
+            parts.add(jar.part(false));
+            pipeline.prepare(new GenerationSpec(parts, 7, "x", false)).commit();
+        }
+    }
+
+    private Ledger update(byte[] jar) throws Exception {
+        return engine.update(List.of(take(jar)), false);
+    }
+
+    private FeatureJar take(byte[] jar) throws IOException {
+        return engine.take(new ByteArrayInputStream(jar), "test.jar");
+    }
+
+    private State state(String feature) {
+        return engine.get(feature).orElseThrow().state();
+    }
+
+    private void boot() throws IOException {
+        permits.clear();
+        bundles = new FakeBundles();
+        Controllers controllers = new Controllers() {
+            @Override
+            public Controller register(String name) {
+                throw new UnsupportedOperationException(name);
+            }
+
+            @Override
+            public List<State> list() {
+                return List.of();
+            }
+        };
+        KernelFeatures kernel = new KernelFeatures() {
+            @Override
+            public Probe probe(String name) {
+                return new Probe(!kernelLacks.contains(name), kernelLacks.contains(name) ? "no such qdisc" : "");
+            }
+
+            @Override
+            public Map<String, Probe> probed() {
+                return Map.of();
+            }
+        };
+        engine = new Engine(pipeline, kernel, controllers, bundles, permit -> {
+            permits.put(permit.feature(), permit);
+            if (!silent.contains(permit.feature() + " " + permit.version())) {
+                permit.ready();
+            }
+            return () -> permits.remove(permit.feature(), permit);
+        }, Files.createDirectories(directory.resolve("state")), new Repository(directory.resolve("distribution")), new Layers(directory.resolve("state"), Map.of()));
+        engine.start();
+    }
+
+    private void distribution(Map<String, byte[]> included, Map<String, byte[]> more) throws IOException {
+        Path root = directory.resolve("distribution");
+        Files.createDirectories(root.resolve("features"));
+        List<String> all = new ArrayList<>();
+        Map<String, byte[]> jars = new HashMap<>(included);
+        jars.putAll(more);
+        for (Map.Entry<String, byte[]> e : jars.entrySet()) {
+            Files.write(root.resolve(e.getKey() + ".jar"), e.getValue());
+            String item = "{\"id\":\"x:" + e.getKey() + ":1\",\"hash\":\"sha256:" + Store.digest(e.getValue()) + "\",\"path\":\"" + e.getKey() + ".jar\",\"feature\":\""
+                    + e.getKey() + "\"}";
+            Files.writeString(root.resolve("features/" + e.getKey() + ".json"), "{\"bundles\":[" + item + "]}");
+            if (included.containsKey(e.getKey())) {
+                all.add(item);
+            }
+        }
+        if (!included.isEmpty()) {
+            Files.writeString(root.resolve("distribution.json"), "{\"bundles\":[" + String.join(",", all) + "]}");
+        }
+    }
+
+    private final class FakeBundles extends Bundles {
+        final Set<String> stopped = new HashSet<>();
+        final Map<String, String> installed = new HashMap<>();
+        String unresolvable;
+
+        FakeBundles() {
+            super(null, null);
+        }
+
+        @Override
+        void probe(List<FeatureJar> jars) {
+            if (unresolvable != null) {
+                throw new IllegalArgumentException(unresolvable);
+            }
+        }
+
+        @Override
+        void library(Repository.Item item) {
+        }
+
+        @Override
+        void bring(FeatureJar jar) {
+            brought.add(jar.name() + " " + jar.version());
+            installed.put(jar.name(), jar.version());
+        }
+
+        @Override
+        void start(String feature) {
+            stopped.remove(feature);
+        }
+
+        @Override
+        void remove(String feature) {
+            installed.remove(feature);
+        }
+
+        @Override
+        boolean has(String feature) {
+            return installed.containsKey(feature);
+        }
+
+        @Override
+        boolean active(String feature) {
+            return installed.containsKey(feature) && !stopped.contains(feature);
+        }
+
+        @Override
+        String state(String feature) {
+            return "its bundle is stopped";
+        }
+
+        @Override
+        String version(String feature) {
+            return installed.getOrDefault(feature, "");
+        }
+
+        @Override
+        String activationFailure(String feature) {
+            return null;
+        }
+
+        @Override
+        String waitingFor(String feature) {
+            return "";
+        }
+    }
+}
