@@ -7,7 +7,6 @@
  * to it. A mapping past its expiry does not exist, whether or not anybody has collected it.
  */
 #include <patchbay/packet.h>
-#include <patchbay/endpoints.h>
 #include <patchbay/ipcache.h>
 #include <patchbay/node_config.h>
 

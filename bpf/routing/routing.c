@@ -5,7 +5,6 @@
  */
 #include <patchbay/packet.h>
 #include <patchbay/endpoints.h>
-#include <patchbay/ipcache.h>
 #include <patchbay/node_config.h>
 
 #define VXLAN_OVERHEAD 50 /* Ethernet 14, IPv4 20, UDP 8, VXLAN 8 */

@@ -3,7 +3,6 @@
  * out of it is believed only when a known node sent it, and only about that node's own pods.
  */
 #include <patchbay/packet.h>
-#include <patchbay/endpoints.h>
 #include <patchbay/ipcache.h>
 
 #define ID_HOST 1

@@ -1,0 +1,132 @@
+package io.patchbay.conntrack.internal;
+
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Struct;
+import io.patchbay.api.net.IpAddress;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.LongSupplier;
+import java.util.function.Predicate;
+
+/**
+ * Takes expired entries out of the maps. The datapath honours expiry by itself, so this only makes room: it runs seldom when it finds
+ * little, often when it finds much, and at once when a connection was refused because a map was full. Called by one thread at a time;
+ * {@link #counts} by any.
+ */
+final class Collector {
+    /**
+     * What is known of a map since the last run.
+     *
+     * @param entries   after it
+     * @param collected in all runs
+     * @param refused   connections that found no room, since the map was made
+     */
+    record Count(int entries, int max, long collected, long refused) {
+    }
+
+    private static final double MUCH = 0.25;
+    private static final double LITTLE = 0.05;
+
+    private final List<MapHandle> maps;
+    private final MapHandle refused;
+    private final Duration shortest;
+    private final Duration longest;
+    private final LongSupplier clock;
+    private final Map<String, Count> counts = new LinkedHashMap<>();
+    private Duration interval;
+    private long due;
+    private long refusedBefore = -1;
+
+    /** @param clock CLOCK_MONOTONIC in ns */
+    Collector(List<MapHandle> maps, MapHandle refused, Duration shortest, Duration longest, LongSupplier clock) {
+        this.maps = maps;
+        this.refused = refused;
+        this.shortest = shortest;
+        this.longest = longest;
+        this.clock = clock;
+        this.interval = shortest;
+        this.due = clock.getAsLong();
+    }
+
+    /** Collects when it is due, or when connections were refused since the last call. */
+    boolean tick() {
+        long[] now = refusals();
+        long total = 0;
+        for (long r : now) total += r;
+        boolean full = refusedBefore >= 0 && total > refusedBefore;
+        refusedBefore = total;
+        if (!full && clock.getAsLong() - due < 0) return false;
+        collect(now);
+        return true;
+    }
+
+    /** How long until the next run, unless a map gets full before. */
+    Duration interval() {
+        return interval;
+    }
+
+    private long[] refusals() {
+        long[] all = new long[maps.size()];
+        for (int i = 0; i < all.length; i++) {
+            for (Struct cpu : refused.lookupAll(new Struct(refused.key()).set("", i))) all[i] += cpu.get("skbs");
+        }
+        return all;
+    }
+
+    private void collect(long[] refusals) {
+        double share = 0;
+        for (int i = 0; i < maps.size(); i++) {
+            MapHandle map = maps.get(i);
+            Map<Struct, Struct> entries = map.entries();
+            long now = clock.getAsLong();
+            int gone = remove(map, entries, (k, v) -> v.get("expires") - now <= 0);
+            if (!entries.isEmpty()) share = Math.max(share, (double) gone / entries.size());
+            int left = entries.size() - gone;
+            long refusedHere = refusals[i];
+            synchronized (counts) {
+                counts.merge(map.name(), new Count(left, map.maxEntries(), gone, refusedHere),
+                        (old, n) -> new Count(left, n.max(), old.collected() + n.collected(), refusedHere));
+            }
+        }
+        if (share > MUCH) interval = Duration.ofNanos(Math.max(shortest.toNanos(), (long) (interval.toNanos() * (1 - share))));
+        else if (share < LITTLE) interval = Duration.ofNanos(Math.min(longest.toNanos(), interval.toNanos() * 3 / 2));
+        due = clock.getAsLong() + interval.toNanos();
+    }
+
+    private interface Condition {
+        boolean test(Struct key, Struct value);
+    }
+
+    /**
+     * Looks again right before each delete: between reading thousands of entries and deleting them a new connection may have taken an
+     * expired one's place. What still slips between the two calls is made anew by the connection's next packet.
+     */
+    private static int remove(MapHandle map, Map<Struct, Struct> entries, Condition condition) {
+        int gone = 0;
+        for (Map.Entry<Struct, Struct> e : entries.entrySet()) {
+            if (!condition.test(e.getKey(), e.getValue())) continue;
+            if (map.lookup(e.getKey()).filter(v -> condition.test(e.getKey(), v)).isPresent() && map.delete(e.getKey())) gone++;
+        }
+        return gone;
+    }
+
+    /** Removes the connections of pods that are gone: their addresses will be others'. */
+    int purge(Set<IpAddress> addresses) {
+        int gone = 0;
+        Set<IpAddress> wanted = new HashSet<>(addresses);
+        Predicate<Struct> theirs = key -> wanted.contains(Connection.address(key, "local"));
+        for (MapHandle map : maps) gone += remove(map, map.entries(), (k, v) -> theirs.test(k));
+        return gone;
+    }
+
+    /** By map name. */
+    Map<String, Count> counts() {
+        synchronized (counts) {
+            return new LinkedHashMap<>(counts);
+        }
+    }
+}
