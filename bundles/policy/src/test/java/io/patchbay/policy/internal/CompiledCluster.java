@@ -156,24 +156,43 @@ final class CompiledCluster {
         return views.get(node);
     }
 
-    /** The drop reason, or 0. */
+    /** Whoever decides one direction of one subject. */
+    interface Judge {
+        /** The drop reason, or 0. */
+        int judge(NodeView view, SubjectClass subjectClass, IpAddress subject, IpAddress peer, Direction direction, Connection c);
+    }
+
+    /** The drop reason, or 0, by the compiled tables. */
     int verdict(Connection c) {
+        return verdict(c, CompiledCluster::decide);
+    }
+
+    /** Every direction of every pod by this judge, those of nodes by the compiled tables; nothing is decided before it. */
+    int verdictBy(Judge judge, Connection c) {
+        int reason = side(c, c.source(), c.destination(), Direction.EGRESS, judge);
+        return reason != 0 ? reason : side(c, c.destination(), c.source(), Direction.INGRESS, judge);
+    }
+
+    private int verdict(Connection c, Judge judge) {
         boolean known = c.protocol() == 1 || c.protocol() == 6 || c.protocol() == 17 || c.protocol() == 58 || c.protocol() == 132 && options.sctp();
         if (!known) return 137;
         if (c.protocol() == 1 && c.icmpType() == 3 && c.icmpCode() == 4) return 0;
         Cluster.Pod from = pod(c.source());
         Cluster.Pod to = pod(c.destination());
         if (from != null && from == to) return 0;
-        int reason = side(c, c.source(), c.destination(), Direction.EGRESS);
-        return reason != 0 ? reason : side(c, c.destination(), c.source(), Direction.INGRESS);
+        return verdictBy(judge, c);
     }
 
-    private int side(Connection c, IpAddress subject, IpAddress peer, Direction direction) {
+    private int side(Connection c, IpAddress subject, IpAddress peer, Direction direction, Judge judge) {
         Cluster.Pod pod = pod(subject);
         Cluster.Node node = cluster.nodes().stream().filter(n -> n.addresses().contains(subject)).findFirst().orElse(null);
         if (pod == null && node == null) return 0;
         NodeView view = views.get(pod != null ? pod.node() : node.name());
         SubjectClass sc = pod != null ? new SubjectClass(pod.labels(), false, pod.ports()) : new SubjectClass(node.labels(), true, Map.of());
+        return (pod != null ? judge : (Judge) CompiledCluster::decide).judge(view, sc, subject, peer, direction, c);
+    }
+
+    private static int decide(NodeView view, SubjectClass sc, IpAddress subject, IpAddress peer, Direction direction, Connection c) {
         PolicyMap map = view.engine.table(view.classOf(sc));
         int[] ids = view.lookup(peer);
         DirectionTable.Decision decision = map.table(direction).decide(ids[0], ids[1], c.protocol(), c.isIcmp() ? c.icmpType() : c.port());

@@ -33,12 +33,32 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
 
-/** The vectors of policy-vectors.yaml, through the evaluator and through the compiled tables. */
+/**
+ * The vectors of policy-vectors.yaml, through the evaluator, through the compiled tables, and through the real programs: each side of each connection is
+ * a packet at the hook of the pod, with the tables of the pod's node in the kernel.
+ */
+@Tag("root")
 class VectorTest {
+    private static KernelJudge kernel;
+
+    @BeforeAll
+    static void load() {
+        kernel = new KernelJudge();
+    }
+
+    @AfterAll
+    static void close() {
+        System.out.println("VectorTest: " + kernel.packets() + " packets through the real programs");
+        kernel.close();
+    }
+
     private static final ClusterDecoder DECODER = new ClusterDecoder(PolicyDecoders.all());
     private static final Map<String, String> ADDRESSES = Map.ofEntries(Map.entry("a/web", "10.0.0.10"), Map.entry("a/db", "10.0.0.11"),
             Map.entry("a/web-2", "10.0.0.13"), Map.entry("a/cli", "10.0.1.12"), Map.entry("a/cli6", "fd00::1:12"), Map.entry("b/web", "10.0.1.20"),
@@ -95,8 +115,9 @@ class VectorTest {
         if (audit) expected = 133; // what the table must say for the datapath to report AUDIT and let it pass
         TraceResult trace = new Evaluator(options, policies, List.of(), cluster).evaluate(connection);
         assertEquals(expected, trace.reason(), () -> "evaluator: " + line + "\n" + trace.render());
-        int compiled = new CompiledCluster(options, policies, List.<CidrGroup>of(), cluster).verdict(connection);
-        assertEquals(expected, compiled, () -> "compiled: " + line + "\n" + trace.render());
+        CompiledCluster compiled = new CompiledCluster(options, policies, List.<CidrGroup>of(), cluster);
+        assertEquals(expected, compiled.verdict(connection), () -> "compiled: " + line + "\n" + trace.render());
+        assertEquals(expected, compiled.verdictBy(kernel.with(options), connection), () -> "kernel: " + line + "\n" + trace.render());
     }
 
     // ---- reading ---------------------------------------------------------------------------------------------------

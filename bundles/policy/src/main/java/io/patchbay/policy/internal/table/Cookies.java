@@ -17,19 +17,28 @@ public final class Cookies {
 
     private final Map<RuleOrigin, Integer> numbers = new HashMap<>();
     private final List<RuleOrigin> origins = new ArrayList<>();
+    private final int skip;
 
     public Cookies() {
-        of(RuleOrigin.LOCALHOST);
+        this(LOCALHOST);
+    }
+
+    /** @param last the highest number that may still stand in tables and events of an earlier run: none of those is given again */
+    public Cookies(int last) {
+        this.skip = Math.max(0, last - LOCALHOST);
+        numbers.put(RuleOrigin.LOCALHOST, LOCALHOST);
+        origins.add(RuleOrigin.LOCALHOST);
     }
 
     public synchronized int of(RuleOrigin origin) {
         return numbers.computeIfAbsent(origin, o -> {
             origins.add(o);
-            return origins.size();
+            return origins.size() + skip;
         });
     }
 
     public synchronized Optional<RuleOrigin> origin(int cookie) {
-        return cookie < 1 || cookie > origins.size() ? Optional.empty() : Optional.of(origins.get(cookie - 1));
+        int at = cookie == LOCALHOST ? 0 : cookie - 1 - skip;
+        return at < 0 || at >= origins.size() || at == 0 && cookie != LOCALHOST ? Optional.empty() : Optional.of(origins.get(at));
     }
 }

@@ -145,7 +145,8 @@ public final class DirectionTable {
     public enum PeerKind {
         IDENTITY, CLASS, ANY;
 
-        static PeerKind of(int peer) {
+        /** What a number in an entry is. */
+        public static PeerKind of(int peer) {
             return peer == 0 ? ANY : peer >>> 24 == PeerNumbers.CLASS_SCOPE ? CLASS : IDENTITY;
         }
     }

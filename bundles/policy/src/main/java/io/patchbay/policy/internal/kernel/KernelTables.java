@@ -1,0 +1,336 @@
+package io.patchbay.policy.internal.kernel;
+
+import io.patchbay.api.cluster.policy.Direction;
+import io.patchbay.api.datapath.Grace;
+import io.patchbay.api.datapath.MapFullException;
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Struct;
+import io.patchbay.policy.internal.compile.TableDelta;
+import io.patchbay.policy.internal.table.DirectionTable;
+import io.patchbay.policy.internal.table.DirectionTable.PeerKind;
+import io.patchbay.policy.internal.table.PolicyEntry;
+import io.patchbay.policy.internal.table.PolicyMap;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+
+/**
+ * The policy tables in the kernel (bpf/include/patchbay/policy.h): adopts what it finds, writes tables beside those in force, and puts a set of them
+ * in force with one store. Nothing in force is ever changed but by {@link #add} and {@link #remove}, for peers that no packet carries.
+ *
+ * <p>Every method either does all it says or leaves in force what was. Not thread-safe.
+ */
+public final class KernelTables {
+    private static final int CHUNK = 4096;
+
+    /** How a direction is looked up. */
+    public record Side(boolean closed, int identityShapes, int classShapes, int anyShapes) {
+        static final Side OPEN = new Side(false, 0, 0, 0);
+
+        static Side of(DirectionTable t) {
+            return new Side(t.enforced(), t.shapes(PeerKind.IDENTITY), t.shapes(PeerKind.CLASS), t.shapes(PeerKind.ANY));
+        }
+
+        Side or(Side o) {
+            return new Side(closed, identityShapes | o.identityShapes, classShapes | o.classShapes, anyShapes | o.anyShapes);
+        }
+    }
+
+    /** One class in the directory. */
+    public record Dir(int table, int flags, Side ingress, Side egress) {
+        public Side side(Direction direction) {
+            return direction == Direction.INGRESS ? ingress : egress;
+        }
+    }
+
+    private final MapHandle entries;
+    private final MapHandle dirs;
+    private final MapHandle select;
+    private final Grace grace;
+    private final int flags;
+    private final int capacity;
+    private final int classes;
+    private final PolicyCodec codec;
+    /** What the two copies of the directory hold. */
+    private final List<Map<Integer, Dir>> copies = List.of(new TreeMap<>(), new TreeMap<>());
+    /** What the tables that this object wrote hold: the compiler's own maps, which follow its deltas. */
+    private final Map<Integer, PolicyMap> tables = new HashMap<>();
+    /** Tables that were there before. */
+    private final Map<Integer, List<Struct>> adopted = new HashMap<>();
+    private final int lastCookie;
+    private int current;
+    private int used;
+    private int nextTable = 1;
+    /** Whether every packet that may have looked into the idle copy has gone. */
+    private volatile boolean settled;
+    private volatile long flips;
+
+    /** @param sctp whether SCTP is a known protocol */
+    public KernelTables(MapHandle entries, MapHandle dirs, MapHandle select, Grace grace, boolean sctp) {
+        this.entries = entries;
+        this.dirs = dirs;
+        this.select = select;
+        this.grace = grace;
+        this.flags = sctp ? PolicyCodec.SCTP : 0;
+        this.capacity = entries.maxEntries();
+        this.classes = dirs.maxEntries() / 2;
+        this.codec = new PolicyCodec(entries.key(), entries.value(), dirs.value());
+        this.current = (int) select.lookup(index(select.key(), 0)).orElseThrow().get("") & 1;
+        dirs.entries().forEach((k, v) -> {
+            int at = (int) k.get("");
+            Dir dir = codec.dir(v);
+            if (dir.table() == 0) return;
+            copies.get(at / classes).put(at % classes, dir);
+            nextTable = Math.max(nextTable, dir.table() + 1);
+        });
+        int cookie = 0;
+        for (Map.Entry<Struct, Struct> e : entries.entries().entrySet()) {
+            int table = codec.table(e.getKey());
+            adopted.computeIfAbsent(table, t -> new ArrayList<>()).add(e.getKey());
+            nextTable = Math.max(nextTable, table + 1);
+            cookie = Math.max(cookie, codec.cookie(e.getValue()));
+            used++;
+        }
+        this.lastCookie = cookie;
+    }
+
+    private static Struct index(Layout key, int at) {
+        return new Struct(key).set("", at);
+    }
+
+    /** Highest cookie among the entries that were found. */
+    public int lastCookie() {
+        return lastCookie;
+    }
+
+    /** Classes are numbered below this; 0 is none. */
+    public int maxClasses() {
+        return classes;
+    }
+
+    /** Entries in the kernel. */
+    public int used() {
+        return used;
+    }
+
+    public int capacity() {
+        return capacity;
+    }
+
+    /** How often the directory was switched by this object. */
+    public long flips() {
+        return flips;
+    }
+
+    /** The directory in force. */
+    public Map<Integer, Dir> inForce() {
+        return new TreeMap<>(copies.get(current));
+    }
+
+    /**
+     * Puts whole tables in force, all at once.
+     *
+     * @param replaced new tables by class; classes that have none yet get theirs
+     * @param gone     classes that are no more
+     * @return tables that no longer count: hand them to {@link #discard} after a grace period
+     * @throws MapFullException when they don't fit beside those in force; then nothing has changed
+     */
+    public List<Integer> install(Map<Integer, PolicyMap> replaced, Collection<Integer> gone) {
+        if (replaced.isEmpty() && gone.isEmpty()) return List.of();
+        Map<Integer, Integer> fresh = write(replaced);
+        Map<Integer, Dir> now = copies.get(current);
+        Map<Integer, Dir> next = new TreeMap<>(now);
+        List<Integer> retired = new ArrayList<>();
+        for (int id : gone) {
+            Dir old = next.remove(id);
+            if (old != null) retired.add(old.table());
+        }
+        fresh.forEach((id, table) -> {
+            Dir old = next.put(id, dir(table, tables.get(table)));
+            if (old != null) retired.add(old.table());
+        });
+        boolean done = false;
+        try {
+            settle();
+            int idle = 1 - current;
+            writeCopy(idle, next);
+            select.put(index(select.key(), 0), new Struct(select.value()).set("", idle));
+            done = true;
+            current = idle;
+            settled = false;
+            flips++;
+        } finally {
+            if (!done) discard(fresh.values());
+        }
+        return retired;
+    }
+
+    private Dir dir(int table, PolicyMap map) {
+        return new Dir(table, flags, Side.of(map.table(Direction.INGRESS)), Side.of(map.table(Direction.EGRESS)));
+    }
+
+    /** A class that no endpoint names yet: nothing is switched, nothing waits. @throws MapFullException when it doesn't fit; then nothing has changed */
+    public void addClass(int id, PolicyMap map) {
+        int table = write(Map.of(id, map)).get(id);
+        Dir dir = dir(table, map);
+        for (int copy = 0; copy < 2; copy++) put(copy, id, dir);
+    }
+
+    /** A class that no endpoint names any more. @return its tables, for {@link #discard} after a grace period */
+    public List<Integer> removeClass(int id) {
+        Set<Integer> retired = new HashSet<>();
+        for (int copy = 0; copy < 2; copy++) {
+            Dir old = copies.get(copy).remove(id);
+            if (old == null) continue;
+            dirs.put(index(dirs.key(), copy * classes + id), new Struct(dirs.value()));
+            retired.add(old.table());
+        }
+        return List.copyOf(retired);
+    }
+
+    /** Tells which map the table of a class now follows: its content must be what the kernel has. */
+    public void follow(int id, PolicyMap map) {
+        Dir dir = copies.get(current).get(id);
+        if (dir != null) tables.put(dir.table(), map);
+    }
+
+    /**
+     * Adds entries to tables in force, of peers that no packet carries yet.
+     *
+     * @throws MapFullException when they don't fit; then nothing has changed
+     */
+    public void add(TableDelta delta) {
+        int count = delta.add().values().stream().mapToInt(List::size).sum();
+        if (count == 0) return;
+        room(count);
+        Map<Struct, Struct> denies = new LinkedHashMap<>();
+        Map<Struct, Struct> allows = new LinkedHashMap<>();
+        delta.add().forEach((id, list) -> {
+            Dir dir = copies.get(current).get(id);
+            if (dir == null) return;
+            Side in = Side.OPEN;
+            Side out = Side.OPEN;
+            for (PolicyEntry e : list) {
+                (e.deny() ? denies : allows).put(codec.key(dir.table(), e), codec.value(e));
+                if (e.direction() == Direction.INGRESS) in = in.or(shape(e));
+                else out = out.or(shape(e));
+            }
+            Dir wider = new Dir(dir.table(), dir.flags(), dir.ingress().or(in), dir.egress().or(out));
+            if (!wider.equals(dir)) put(current, id, wider);
+        });
+        entries.putAll(denies);
+        entries.putAll(allows);
+        used += denies.size() + allows.size();
+    }
+
+    private static Side shape(PolicyEntry e) {
+        int bit = e.protocol() == 0 ? 1 << 17 : 1 << e.portBits();
+        return switch (PeerKind.of(e.peer())) {
+            case IDENTITY -> new Side(false, bit, 0, 0);
+            case CLASS -> new Side(false, 0, bit, 0);
+            case ANY -> new Side(false, 0, 0, bit);
+        };
+    }
+
+    /** Removes entries from tables in force, of peers that no packet carries any more. */
+    public void remove(TableDelta delta) {
+        List<Struct> keys = new ArrayList<>();
+        delta.remove().forEach((id, list) -> {
+            Dir dir = copies.get(current).get(id);
+            if (dir != null) for (PolicyEntry e : list) keys.add(codec.key(dir.table(), e));
+        });
+        if (keys.isEmpty()) return;
+        entries.deleteAll(keys);
+        used -= keys.size();
+    }
+
+    /** Deletes tables that no packet can ask any more. */
+    public void discard(Collection<Integer> retired) {
+        for (int table : retired) {
+            List<Struct> keys = adopted.remove(table);
+            PolicyMap map = tables.remove(table);
+            if (keys == null) keys = new ArrayList<>();
+            if (map != null) for (PolicyEntry e : map.entries()) keys.add(codec.key(table, e));
+            if (keys.isEmpty()) continue;
+            entries.deleteAll(keys);
+            used -= keys.size();
+        }
+    }
+
+    /** Tables that were found at the start and that the directory in force does not name, for {@link #discard} after a grace period. */
+    public List<Integer> leftovers() {
+        Set<Integer> named = new HashSet<>();
+        for (Dir dir : copies.get(current).values()) named.add(dir.table());
+        return adopted.keySet().stream().filter(t -> !named.contains(t)).toList();
+    }
+
+    /** Waits until nobody reads the idle copy; at once when that is known already. */
+    private void settle() {
+        if (settled) return;
+        grace.await();
+        settled = true;
+    }
+
+    private void put(int copy, int id, Dir dir) {
+        dirs.put(index(dirs.key(), copy * classes + id), codec.dir(dir));
+        copies.get(copy).put(id, dir);
+    }
+
+    private void writeCopy(int copy, Map<Integer, Dir> next) {
+        Map<Integer, Dir> had = copies.get(copy);
+        Map<Struct, Struct> changes = new LinkedHashMap<>();
+        Set<Integer> ids = new HashSet<>(had.keySet());
+        ids.addAll(next.keySet());
+        for (int id : ids) {
+            Dir dir = next.get(id);
+            if (dir != null && dir.equals(had.get(id))) continue;
+            changes.put(index(dirs.key(), copy * classes + id), dir == null ? new Struct(dirs.value()) : codec.dir(dir));
+        }
+        // what stands there afterwards is known only if all of it was written
+        changes.keySet().forEach(k -> had.remove((int) k.get("") % classes));
+        dirs.putAll(changes);
+        had.clear();
+        had.putAll(next);
+    }
+
+    private void room(int count) {
+        if (used + count > capacity) {
+            throw new MapFullException("policy tables need " + count + " entries more than the " + used + " of " + capacity + " in map "
+                    + entries.name() + ": what was in force stays; raise the map's size or make the policies smaller");
+        }
+    }
+
+    /** Writes tables under numbers of their own. */
+    private Map<Integer, Integer> write(Map<Integer, PolicyMap> maps) {
+        room(maps.values().stream().mapToInt(PolicyMap::size).sum());
+        Map<Integer, Integer> fresh = new LinkedHashMap<>();
+        boolean done = false;
+        try {
+            Map<Struct, Struct> batch = new LinkedHashMap<>();
+            for (Map.Entry<Integer, PolicyMap> e : maps.entrySet()) {
+                int table = nextTable++;
+                fresh.put(e.getKey(), table);
+                tables.put(table, e.getValue());
+                used += e.getValue().size();
+                for (PolicyEntry entry : e.getValue().entries()) {
+                    batch.put(codec.key(table, entry), codec.value(entry));
+                    if (batch.size() == CHUNK) {
+                        entries.putAll(batch);
+                        batch.clear();
+                    }
+                }
+            }
+            entries.putAll(batch);
+            done = true;
+            return fresh;
+        } finally {
+            if (!done) discard(fresh.values());
+        }
+    }
+}

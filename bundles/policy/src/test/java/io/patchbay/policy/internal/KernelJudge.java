@@ -1,0 +1,73 @@
+package io.patchbay.policy.internal;
+
+import io.patchbay.api.cluster.policy.Direction;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
+import io.patchbay.bpf.Rcu;
+import io.patchbay.policy.internal.CompiledCluster.NodeView;
+import io.patchbay.policy.internal.evaluator.Cluster;
+import io.patchbay.policy.internal.evaluator.Connection;
+import io.patchbay.policy.internal.kernel.KernelTables;
+import io.patchbay.policy.internal.model.PolicyOptions;
+import io.patchbay.policy.internal.model.SubjectClass;
+import io.patchbay.policy.internal.table.PolicyMap;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** The real programs as judge: puts a node's tables and addresses into the kernel, and sends the packet. */
+final class KernelJudge implements AutoCloseable {
+    private final Programs programs = new Programs();
+    private int packets;
+    private KernelTables writer;
+    private PolicyOptions written;
+
+    /** Other options: another writer on the same maps, which adopts what the one before left, as a restarted agent does. */
+    CompiledCluster.Judge with(PolicyOptions options) {
+        if (!options.equals(written)) {
+            writer = new KernelTables(programs.map("policy"), programs.map("policy_dirs"), programs.map("policy_select"), Rcu::grace, options.sctp());
+            written = options;
+        }
+        KernelTables tables = writer;
+        return (view, subjectClass, subject, peer, direction, c) -> judge(tables, view, subjectClass, subject, peer, direction, c);
+    }
+
+    private int judge(KernelTables tables, NodeView view, SubjectClass sc, IpAddress subject, IpAddress peer, Direction direction, Connection c) {
+        int policyId = view.classOf(sc);
+        Map<Integer, PolicyMap> all = new HashMap<>();
+        view.classes.values().forEach(n -> all.put(n, view.engine.table(n)));
+        List<Integer> gone = tables.inForce().keySet().stream().filter(n -> !all.containsKey(n)).toList();
+        List<Integer> retired = tables.install(all, gone);
+        programs.forgetAddresses();
+        if (view.cluster.dualStack()) {
+            programs.prefix(Prefix.parse("0.0.0.0/0"), 9);
+            programs.prefix(Prefix.parse("::/0"), 10);
+        }
+        view.prefixes.forEach(programs::prefix);
+        for (Cluster.Pod p : view.cluster.pods()) for (IpAddress a : p.addresses()) address(view, a);
+        for (Cluster.Node n : view.cluster.nodes()) for (IpAddress a : n.addresses()) address(view, a);
+        programs.endpoint(subject, view.lookup(subject)[0], policyId, 0);
+        boolean out = direction == Direction.EGRESS;
+        int port = c.isIcmp() ? c.icmpType() << 8 | c.icmpCode() : c.port();
+        int code = programs.run(out ? Programs.POD_EGRESS : Programs.POD_INGRESS,
+                Programs.packet(out ? subject : peer, out ? peer : subject, c.protocol(), port));
+        packets++;
+        tables.discard(retired);
+        tables.discard(tables.leftovers());
+        return code == Programs.PASSED ? 0 : code;
+    }
+
+    private void address(NodeView view, IpAddress a) {
+        int[] ids = view.lookup(a);
+        programs.address(a, ids[0], ids[1]);
+    }
+
+    int packets() {
+        return packets;
+    }
+
+    @Override
+    public void close() {
+        programs.close();
+    }
+}

@@ -1,0 +1,200 @@
+package io.patchbay.policy.internal;
+
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Struct;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
+import io.patchbay.bpf.BpfMap;
+import io.patchbay.bpf.BpfObject;
+import io.patchbay.bpf.BpfProgram;
+import io.patchbay.bpf.LoadOptions;
+import io.patchbay.bpf.ObjectSpec;
+import io.patchbay.bpf.SkbContext;
+import io.patchbay.bpf.TestRun;
+import io.patchbay.datapath.internal.TestMaps;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The real programs of a pod's two hooks as one small generation with maps of its own, asked by test runs: parse, source check or receiver, the
+ * peer's identity, policy, end. What reaches the end counts as unroutable (150): that is "policy let it pass".
+ */
+final class Programs implements AutoCloseable {
+    static final int POD_EGRESS = 0;
+    static final int POD_INGRESS = 1;
+    static final int PASSED = 150;
+    /** The device of test runs. */
+    static final int IFINDEX = 1;
+    static final byte[] POD_MAC = {2, 0, 0, 0, 0, 1};
+    private static final byte[] OTHER_MAC = {2, 0, 0, 0, 0, 2};
+    private static final int[] NO_CODES = new int[256];
+
+    private final Map<String, BpfMap> maps = new LinkedHashMap<>();
+    private final Map<String, MapHandle> handles = new LinkedHashMap<>();
+    private final List<BpfObject> objects = new ArrayList<>();
+    private final BpfProgram egress;
+    private final BpfProgram ingress;
+    final BpfProgram policyEgress;
+    final BpfProgram policyIngress;
+
+    private record Stage(String feature, String object, String program, int hook, int order) {
+    }
+
+    private static final List<List<Stage>> CHAINS = List.of(
+            List.of(new Stage("datapath", "parse", "parse_pod_egress", 0, 100), new Stage("endpoint", "endpoint", "source_check", 0, 200),
+                    new Stage("identity", "identity", "dst_identity_pod_egress", 0, 450), new Stage("policy", "policy", "policy_egress", 0, 600),
+                    new Stage("datapath", "end", "end_pod_egress", 0, 65535)),
+            List.of(new Stage("datapath", "parse", "parse_pod_ingress", 1, 100), new Stage("identity", "identity", "src_identity_pod_ingress", 1, 150),
+                    new Stage("endpoint", "endpoint", "receiver", 1, 200), new Stage("policy", "policy", "policy_ingress", 1, 400),
+                    new Stage("datapath", "end", "end_pod_ingress", 1, 65535)));
+
+    Programs() {
+        Map<String, ObjectSpec> specs = new LinkedHashMap<>();
+        Map<String, LoadOptions.Builder> options = new LinkedHashMap<>();
+        Map<String, Integer> places = new LinkedHashMap<>();
+        int index = 0;
+        for (List<Stage> chain : CHAINS) {
+            for (int i = 0; i < chain.size(); i++) {
+                Stage s = chain.get(i);
+                specs.computeIfAbsent(s.object, o -> ObjectSpec.parse(compile(s.feature, o)));
+                String cfg = "pb_cfg_" + s.program;
+                options.computeIfAbsent(s.object, o -> LoadOptions.builder().name(o)).constant(cfg + ".hook", s.hook).constant(cfg + ".order", s.order)
+                        .constant(cfg + ".next", index + 1).constant(cfg + ".last", i + 1 == chain.size() ? 1 : 0);
+                places.put(s.program, index++);
+            }
+        }
+        specs.forEach((object, spec) -> {
+            LoadOptions.Builder b = options.get(object);
+            spec.maps().forEach((name, map) -> b.map(name, maps.computeIfAbsent(name, n -> BpfMap.create(map))));
+            for (String program : spec.programs().keySet()) if (!places.containsKey(program)) b.skip(program);
+            BpfObject loaded = BpfObject.load(spec, b.build());
+            objects.add(loaded);
+            loaded.programs().forEach((name, program) -> maps.get("pb_chain").setProgram(places.get(name), program));
+        });
+        egress = program("parse_pod_egress");
+        ingress = program("parse_pod_ingress");
+        policyEgress = program("policy_egress");
+        policyIngress = program("policy_ingress");
+    }
+
+    private BpfProgram program(String name) {
+        return objects.stream().filter(o -> o.programs().containsKey(name)).findFirst().orElseThrow().program(name);
+    }
+
+    private static byte[] compile(String feature, String object) {
+        try {
+            Path out = Path.of("target", "test-bpf", feature);
+            Process p = new ProcessBuilder("../../bpf/build", feature, out.toString()).redirectErrorStream(true).start();
+            String text = new String(p.getInputStream().readAllBytes());
+            if (p.waitFor() != 0) throw new IllegalStateException(text);
+            return Files.readAllBytes(out.resolve(object + ".o"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    MapHandle map(String name) {
+        return handles.computeIfAbsent(name, n -> TestMaps.handle(n, maps.get(n).duplicate()));
+    }
+
+    // ---- what the programs know ------------------------------------------------------------------------------------
+
+    void endpoint(IpAddress address, int identity, int policyId, int flags) {
+        MapHandle m = map("endpoints");
+        Struct v = new Struct(m.value()).set("ifindex", IFINDEX).set("id", 7).set("mac", POD_MAC).set("identity", identity).set("policy_id", policyId)
+                .set("flags", flags);
+        m.put(new Struct(m.key()).set("", address), v);
+    }
+
+    void address(IpAddress address, int identity, int peerClass) {
+        MapHandle m = map("ipcache");
+        m.put(new Struct(m.key()).set("", address), new Struct(m.value()).set("identity", identity).set("peer_class", peerClass));
+    }
+
+    void prefix(Prefix prefix, int identity) {
+        MapHandle m = map("ipcache_prefixes");
+        m.put(new Struct(m.key()).set("prefixlen", prefix.mappedLength()).set("addr", prefix.address()), new Struct(m.value()).set("identity", identity));
+    }
+
+    void forgetAddresses() {
+        for (String name : List.of("endpoints", "ipcache", "ipcache_prefixes")) map(name).deleteAll(map(name).entries().keySet());
+    }
+
+    // ---- asking ----------------------------------------------------------------------------------------------------
+
+    /** Runs a packet through a hook. @return the code that it left with */
+    int run(int hook, byte[] packet) {
+        int[] before = codes(hook);
+        TestRun run = (hook == POD_EGRESS ? egress : ingress).testRun(packet, context(hook), 1);
+        int[] after = codes(hook);
+        int code = -1;
+        for (int i = 0; i < after.length; i++) {
+            if (after[i] == before[i]) continue;
+            if (after[i] != before[i] + 1 || code >= 0) throw new IllegalStateException("counted more than one verdict for one packet");
+            code = i;
+        }
+        if (code < 0 || run.verdict() != 2) throw new IllegalStateException("no verdict was counted, TC action " + run.verdict());
+        return code;
+    }
+
+    /** Packets by verdict code, all CPUs. */
+    int[] codes(int hook) {
+        int[] codes = NO_CODES.clone();
+        BpfMap out = maps.get("pb_out");
+        for (int code = 0; code < codes.length; code++) {
+            ByteBuffer b = out.lookup(hook * 4 * 256 + code);
+            for (int cpu = 0; cpu < BpfMap.possibleCpus(); cpu++) codes[code] += (int) b.getLong(cpu * out.slotSize());
+        }
+        return codes;
+    }
+
+    /** Runs many times. @return mean nanoseconds */
+    int time(int hook, byte[] packet, int repeat) {
+        return (hook == POD_EGRESS ? egress : ingress).testRun(packet, context(hook), repeat).durationNs();
+    }
+
+    static SkbContext context(int hook) {
+        return SkbContext.EMPTY.withCb(List.of(hook << 8, 0, 0, 0, 0));
+    }
+
+    /** The first packet of a connection. @param port destination port; ICMP: type in bits 8 to 15, code in bits 0 to 7 */
+    static byte[] packet(IpAddress from, IpAddress to, int protocol, int port) {
+        boolean v4 = from.isV4();
+        byte[] l4 = new byte[28];
+        ByteBuffer t = ByteBuffer.wrap(l4);
+        if (protocol == 1 || protocol == 58) t.put((byte) (port >>> 8)).put((byte) port);
+        else t.putShort((short) 40000).putShort((short) port);
+        if (protocol == 6) l4[13] = 2;
+        ByteBuffer b = ByteBuffer.allocate(14 + (v4 ? 20 : 40) + l4.length);
+        b.put(OTHER_MAC).put(POD_MAC).putShort((short) (v4 ? 0x0800 : 0x86dd));
+        if (v4) {
+            b.put((byte) 0x45).put((byte) 0).putShort((short) (20 + l4.length)).putInt(0).put((byte) 64).put((byte) protocol).putShort((short) 0)
+                    .putInt(from.v4Bits()).putInt(to.v4Bits());
+        } else {
+            b.putInt(0x60000000).putShort((short) l4.length).put((byte) protocol).put((byte) 64).put(from.toBytes()).put(to.toBytes());
+        }
+        return b.put(l4).array();
+    }
+
+    @Override
+    public void close() {
+        handles.values().forEach(h -> {
+            try {
+                ((AutoCloseable) h).close();
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        objects.forEach(BpfObject::close);
+        maps.values().forEach(BpfMap::close);
+    }
+}
