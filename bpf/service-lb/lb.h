@@ -114,19 +114,8 @@ struct {
     __type(value, struct lb_affinity);
 } lb_affinity SEC(".maps");
 
-/* [0] = 1: being disabled: what exists is translated, nothing new. */
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, __u32);
-} lb_drain SEC(".maps");
-
-static __always_inline bool lb_draining(void)
-{
-    __u32 zero = 0, *drain = bpf_map_lookup_elem(&lb_drain, &zero);
-    return drain && *drain;
-}
+/* 1: being disabled. What exists is translated, nothing new. */
+const volatile __u32 pb_draining = 0;
 
 /* What a connection is sent to. */
 struct lb_choice {

@@ -166,7 +166,7 @@ static __always_inline int lb_flow_backend(const struct lb_service *svc, struct 
             f->expires = until;
         return LB_DONE;
     }
-    if (lb_draining())
+    if (pb_draining)
         return LB_NOT_MINE;
     if (!lb_select(svc, &s->saddr, c))
         return PB_DROP_NO_SERVICE;

@@ -120,7 +120,7 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, bool v6, bool
         return GO_ON;
     sock_key(&sk, ctx, &k.addr, k.port);
     if (!datagram || !sock_known(svc, &sk, &c)) {
-        if (lb_draining())
+        if (pb_draining)
             return GO_ON;
         struct pb_addr *client = 0;
         if (svc->flags & LB_F_AFFINITY) {

@@ -1,0 +1,64 @@
+package io.patchbay.servicelb.internal;
+
+import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.shell.Options;
+import io.patchbay.api.shell.ShellCommand;
+import io.patchbay.api.shell.ShellContext;
+import io.patchbay.api.shell.TextTable;
+import java.util.List;
+import java.util.Set;
+import org.osgi.service.component.annotations.Activate;
+import org.osgi.service.component.annotations.Component;
+import org.osgi.service.component.annotations.Reference;
+
+/** {@code bpf lb list}: the service maps slot by slot. */
+@Component(service = ShellCommand.class)
+public final class BpfLbListCommand implements ShellCommand {
+    private final FeatureRuntime runtime;
+
+    @Activate
+    public BpfLbListCommand(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime) {
+        this.runtime = runtime;
+    }
+
+    @Override
+    public String name() {
+        return "bpf lb list";
+    }
+
+    @Override
+    public String summary() {
+        return "The service maps of the datapath, slot by slot";
+    }
+
+    @Override
+    public List<String> help() {
+        return List.of("Usage: bpf lb list", "", "Slot 0 is the frontend itself, with its type and flags; the others are backends: (frontend ID) (slot).");
+    }
+
+    @Override
+    public int run(ShellContext context) throws Exception {
+        Options.parse(context.arguments(), Set.of(), Set.of());
+        table(LbSnapshot.read(runtime::map)).print(context.out());
+        return 0;
+    }
+
+    static TextTable table(List<LbSnapshot.Row> rows) {
+        TextTable table = new TextTable("SERVICE ADDRESS", "BACKEND ADDRESS (REVNAT_ID) (SLOT)");
+        for (LbSnapshot.Row row : rows) {
+            String id = " (" + row.service().id() + ") (";
+            FrontendKind kind = FrontendKind.of(row.service().kind());
+            StringBuilder flags = new StringBuilder(kind.text());
+            if ((row.service().flags() & ServicePlan.FLAG_INTERNAL_LOCAL) != 0) flags.append(", InternalLocal");
+            if (row.service().affinitySeconds() > 0) flags.append(", sessionAffinity");
+            if (kind == FrontendKind.CLUSTER_IP) flags.append(", non-routable");
+            table.row(row.frontend() + " (0)", (row.frontend().address().isV4() ? "0.0.0.0:0" : "[::]:0") + id + "0) [" + flags + "]");
+            int slot = 0;
+            for (LbSnapshot.Slot s : row.slots()) {
+                slot++;
+                table.row(row.frontend() + " (" + slot + ")", (s.backend() == null ? "backend " + s.number() + " missing" : s.backend().address()) + id + slot + ")");
+            }
+        }
+        return table;
+    }
+}

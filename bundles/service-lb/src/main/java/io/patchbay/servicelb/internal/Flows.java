@@ -1,0 +1,90 @@
+package io.patchbay.servicelb.internal;
+
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Struct;
+import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.feature.Scope;
+import java.time.Duration;
+import java.util.function.LongSupplier;
+import org.osgi.service.component.annotations.Activate;
+import org.osgi.service.component.annotations.Component;
+import org.osgi.service.component.annotations.Deactivate;
+import org.osgi.service.component.annotations.Reference;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Collects the flows that are over: every half minute, and at once when a connection found the map full. The datapath honours expiry
+ * itself, so that nothing but room depends on this. While the feature drains it says when none is left.
+ */
+@Component(service = Flows.class, immediate = true)
+public final class Flows {
+    private static final Logger LOG = LoggerFactory.getLogger(Flows.class);
+    private static final Duration LOOK = Duration.ofSeconds(2);
+    private static final long COLLECT_NS = Duration.ofSeconds(30).toNanos();
+    /** An expired flow may be about to begin anew; one that has been over for a while is not. */
+    private static final long GRACE_NS = Duration.ofSeconds(5).toNanos();
+
+    private final FeatureRuntime runtime;
+    private final Scope scope;
+    private final MapHandle flows;
+    private final MapHandle refused;
+    private final LongSupplier clock;
+    private long lastCollection;
+    private long lastRefused;
+
+    @Activate
+    public Flows(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime) {
+        // Java's nanoTime is CLOCK_MONOTONIC, and so is bpf_ktime_get_ns.
+        this(runtime, System::nanoTime);
+    }
+
+    Flows(FeatureRuntime runtime, LongSupplier clock) {
+        this.runtime = runtime;
+        this.clock = clock;
+        this.scope = runtime.scope("service-flows");
+        this.flows = runtime.map("lb_flows");
+        this.refused = runtime.map("lb_refused");
+        this.lastRefused = refused();
+        this.lastCollection = clock.getAsLong();
+        scope.every("collect-service-flows", LOOK, () -> {
+            look();
+            return null;
+        });
+    }
+
+    @Deactivate
+    void deactivate() {
+        scope.close();
+    }
+
+    /** Connections that found the map full. */
+    long refused() {
+        return refused.lookupAll(new Struct(refused.key())).stream().mapToLong(s -> s.get("skbs")).sum();
+    }
+
+    private void look() {
+        long now = clock.getAsLong();
+        long full = refused();
+        boolean draining = runtime.draining();
+        if (!draining && full == lastRefused && now - lastCollection < COLLECT_NS) return;
+        if (full != lastRefused) {
+            LOG.warn("Map lb_flows ({} entries) was full: {} new connections through services were refused", flows.maxEntries(), full - lastRefused);
+        }
+        int left = collect(now, full != lastRefused ? 0 : GRACE_NS);
+        lastRefused = full;
+        lastCollection = now;
+        if (draining && left == 0) runtime.drained();
+    }
+
+    /** Deletes what has been over for {@code grace} ns. @return how many live ones there are */
+    int collect(long now, long grace) {
+        int[] live = {0};
+        flows.entries().forEach((key, value) -> {
+            if (value.get("expires") > now) live[0]++;
+            // It is read again: meanwhile another connection may have taken its place.
+            else if (value.get("expires") + grace <= now && flows.lookup(key).filter(v -> v.get("expires") + grace <= now).isPresent()) flows.delete(key);
+        });
+        return live[0];
+    }
+}

@@ -1,0 +1,128 @@
+package io.patchbay.servicelb.internal;
+
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Struct;
+import io.patchbay.api.net.Protocol;
+import io.patchbay.api.reconcile.Codec;
+import io.patchbay.api.reconcile.Reconcilers;
+import io.patchbay.api.reconcile.Target;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+
+/**
+ * The service maps as one target, so that their order is kept: backends, what sets remember, slots, frontends; deletions the other way
+ * round. At no moment does an entry name one that is not there yet.
+ */
+final class LbTarget implements Target<LbKey, LbValue> {
+    static final Codec<Frontend> FRONTEND = codec(
+            (f, s) -> s.set("addr", f.address()).setPort("port", f.port()).set("proto", f.protocol().number()),
+            s -> new Frontend(s.address("addr"), s.port("port"), protocol(s)));
+    static final Codec<LbValue.Service> SERVICE = codec(
+            (v, s) -> s.set("id", v.id()).set("set", v.set()).set("count", v.count()).set("total", v.total()).set("flags", v.flags())
+                    .set("kind", v.kind()).set("algorithm", v.algorithm()).set("affinity_seconds", v.affinitySeconds()),
+            s -> new LbValue.Service((int) s.get("id"), (int) s.get("set"), (int) s.get("count"), (int) s.get("total"), (int) s.get("flags"),
+                    (int) s.get("kind"), (int) s.get("algorithm"), (int) s.get("affinity_seconds")));
+    static final Codec<LbKey.Backend> BACKEND_ID = codec((k, s) -> s.set("", k.id()), s -> new LbKey.Backend((int) s.get("")));
+    static final Codec<LbValue.Backend> BACKEND = codec(
+            (v, s) -> s.set("addr", v.address().address()).setPort("port", v.address().port()).set("proto", v.address().protocol().number())
+                    .set("state", v.state().number()),
+            s -> new LbValue.Backend(new BackendAddress(s.address("addr"), s.port("port"), protocol(s)), BackendState.of(s.get("state"))));
+    static final Codec<LbKey.Slots> SLOTS_KEY = codec((k, s) -> s.set("set", k.set()).set("chunk", k.chunk()),
+            s -> new LbKey.Slots((int) s.get("set"), (int) s.get("chunk")));
+    static final Codec<LbValue.Slots> SLOTS = codec((v, s) -> {
+        ByteBuffer b = ByteBuffer.allocate(4 * LbValue.Slots.SIZE).order(ByteOrder.nativeOrder());
+        b.asIntBuffer().put(v.backends());
+        s.set("backend", b.array());
+    }, s -> {
+        int[] numbers = new int[LbValue.Slots.SIZE];
+        ByteBuffer.wrap(s.get("backend", 4 * numbers.length)).order(ByteOrder.nativeOrder()).asIntBuffer().get(numbers);
+        return new LbValue.Slots(numbers);
+    });
+    static final Codec<LbKey.MemberOf> MEMBER = codec((k, s) -> s.set("set", k.set()).set("backend", k.backend()),
+            s -> new LbKey.MemberOf((int) s.get("set"), (int) s.get("backend")));
+    static final Codec<LbValue.Membership> MEMBERSHIP = codec((v, s) -> s.set("", v.number()),
+            s -> s.get("") == LbValue.Membership.NEW.number() ? LbValue.Membership.NEW : LbValue.Membership.KEEP);
+
+    /** One map of the four. */
+    private record Part<K extends LbKey, V extends LbValue>(Class<K> keys, Class<V> values, Target<K, V> target) {
+        void actual(Map<LbKey, LbValue> into) throws Exception {
+            into.putAll(target.actual());
+        }
+
+        Map<K, String> put(Map<LbKey, LbValue> puts) throws Exception {
+            Map<K, V> mine = new LinkedHashMap<>();
+            puts.forEach((k, v) -> {
+                if (keys.isInstance(k)) mine.put(keys.cast(k), values.cast(v));
+            });
+            return mine.isEmpty() ? Map.of() : target.apply(mine, Set.of());
+        }
+
+        Map<K, String> delete(Set<LbKey> deletes) throws Exception {
+            Set<K> mine = new LinkedHashSet<>();
+            deletes.forEach(k -> {
+                if (keys.isInstance(k)) mine.add(keys.cast(k));
+            });
+            return mine.isEmpty() ? Map.of() : target.apply(Map.of(), mine);
+        }
+    }
+
+    private final List<Part<?, ?>> parts;
+
+    /** @param maps by name */
+    LbTarget(Reconcilers reconcilers, Function<String, MapHandle> maps) {
+        parts = List.of(
+                new Part<>(LbKey.Backend.class, LbValue.Backend.class, reconcilers.mapTarget(maps.apply("lb_backends"), BACKEND_ID, BACKEND)),
+                new Part<>(LbKey.MemberOf.class, LbValue.Membership.class, reconcilers.mapTarget(maps.apply("lb_members"), MEMBER, MEMBERSHIP)),
+                new Part<>(LbKey.Slots.class, LbValue.Slots.class, reconcilers.mapTarget(maps.apply("lb_slots"), SLOTS_KEY, SLOTS)),
+                new Part<>(Frontend.class, LbValue.Service.class, reconcilers.mapTarget(maps.apply("lb_services"), FRONTEND, SERVICE)));
+    }
+
+    @Override
+    public Map<LbKey, LbValue> actual() throws Exception {
+        Map<LbKey, LbValue> all = new HashMap<>();
+        for (Part<?, ?> p : parts) p.actual(all);
+        return all;
+    }
+
+    @Override
+    public Map<LbKey, String> apply(Map<LbKey, LbValue> puts, Set<LbKey> deletes) throws Exception {
+        Map<LbKey, String> failed = new HashMap<>();
+        for (Part<?, ?> p : parts) failed.putAll(p.put(puts));
+        List<Part<?, ?>> back = new ArrayList<>(parts);
+        java.util.Collections.reverse(back);
+        for (Part<?, ?> p : back) failed.putAll(p.delete(deletes));
+        return failed;
+    }
+
+    private static Protocol protocol(Struct s) {
+        Protocol p = Protocol.ofNumber((int) s.get("proto"));
+        if (p == null) throw new IllegalArgumentException("protocol " + s.get("proto") + " is none that services have");
+        return p;
+    }
+
+    private interface Encode<T> {
+        void encode(T value, Struct into);
+    }
+
+    private static <T> Codec<T> codec(Encode<T> encode, Function<Struct, T> decode) {
+        return new Codec<>() {
+            @Override
+            public void encode(T value, Struct into) {
+                encode.encode(value, into);
+            }
+
+            @Override
+            public T decode(Struct from) {
+                return decode.apply(from);
+            }
+        };
+    }
+}

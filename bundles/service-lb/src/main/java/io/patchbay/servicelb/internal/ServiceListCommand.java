@@ -1,0 +1,102 @@
+package io.patchbay.servicelb.internal;
+
+import io.patchbay.api.cluster.ObjectKey;
+import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.shell.Options;
+import io.patchbay.api.shell.ShellCommand;
+import io.patchbay.api.shell.ShellContext;
+import io.patchbay.api.shell.TextTable;
+import jakarta.json.Json;
+import jakarta.json.JsonArray;
+import jakarta.json.JsonArrayBuilder;
+import jakarta.json.JsonObjectBuilder;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import org.osgi.service.component.annotations.Activate;
+import org.osgi.service.component.annotations.Component;
+import org.osgi.service.component.annotations.Reference;
+
+/** {@code service list}: the services that the datapath serves, read from the kernel's maps. */
+@Component(service = ShellCommand.class)
+public final class ServiceListCommand implements ShellCommand {
+    private final FeatureRuntime runtime;
+    private final Services services;
+
+    @Activate
+    public ServiceListCommand(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime, @Reference Services services) {
+        this.runtime = runtime;
+        this.services = services;
+    }
+
+    @Override
+    public String name() {
+        return "service list";
+    }
+
+    @Override
+    public String summary() {
+        return "Services and their backends, from the kernel's maps";
+    }
+
+    @Override
+    public List<String> help() {
+        return List.of("Usage: service list [-o json]", "", "One row for each frontend, sorted by ID, with its backends and their states.",
+                "Only active backends get new connections, terminating ones when there is no other.");
+    }
+
+    @Override
+    public int run(ShellContext context) throws Exception {
+        Options options = Options.parse(context.arguments(), Set.of(), Set.of("-o|--output"));
+        boolean json = options.output("text", "json").equals("json");
+        List<LbSnapshot.Row> rows = LbSnapshot.read(runtime::map);
+        if (json) context.out().println(json(rows, services::owner));
+        else table(rows).print(context.out());
+        return 0;
+    }
+
+    static TextTable table(List<LbSnapshot.Row> rows) {
+        TextTable table = new TextTable("ID", "Frontend", "Service Type", "Backend");
+        for (LbSnapshot.Row row : rows) {
+            String id = Integer.toString(row.service().id());
+            String kind = FrontendKind.of(row.service().kind()).text();
+            if (row.slots().isEmpty()) table.row(id, row.frontend().toString(), kind, "");
+            int n = 0;
+            for (LbSnapshot.Slot slot : row.slots()) {
+                String backend = ++n + " => " + (slot.backend() == null ? "backend " + slot.number() + " (missing)"
+                        : slot.backend().address() + " (" + slot.backend().state().text() + ")");
+                if (n == 1) table.row(id, row.frontend().toString(), kind, backend);
+                else table.row("", "", "", backend);
+            }
+        }
+        return table;
+    }
+
+    /** Cilium's model of {@code service list -o json}. */
+    static JsonArray json(List<LbSnapshot.Row> rows, Function<Frontend, Optional<ObjectKey>> owner) {
+        JsonArrayBuilder all = Json.createArrayBuilder();
+        for (LbSnapshot.Row row : rows) {
+            JsonArrayBuilder backends = Json.createArrayBuilder();
+            for (LbSnapshot.Slot slot : row.slots()) {
+                if (slot.backend() == null) continue;
+                BackendAddress a = slot.backend().address();
+                backends.add(Json.createObjectBuilder().add("ip", a.address().toString()).add("port", a.port()).add("protocol", a.protocol().name())
+                        .add("state", slot.backend().state().text()));
+            }
+            Frontend f = row.frontend();
+            boolean internalLocal = (row.service().flags() & ServicePlan.FLAG_INTERNAL_LOCAL) != 0;
+            JsonObjectBuilder flags = Json.createObjectBuilder().add("type", FrontendKind.of(row.service().kind()).text())
+                    .add("extTrafficPolicy", "Cluster").add("intTrafficPolicy", internalLocal ? "Local" : "Cluster");
+            owner.apply(f).ifPresent(s -> flags.add("name", s.name()).add("namespace", s.namespace()));
+            if (row.service().affinitySeconds() > 0) flags.add("sessionAffinityTimeoutSeconds", row.service().affinitySeconds());
+            JsonObjectBuilder realized = Json.createObjectBuilder().add("id", row.service().id())
+                    .add("frontend-address", Json.createObjectBuilder().add("ip", f.address().toString()).add("port", f.port())
+                            .add("protocol", f.protocol().name()).add("scope", "external"))
+                    .add("backend-addresses", backends).add("flags", flags);
+            var spec = realized.build();
+            all.add(Json.createObjectBuilder().add("spec", spec).add("status", Json.createObjectBuilder().add("realized", spec)));
+        }
+        return all.build();
+    }
+}

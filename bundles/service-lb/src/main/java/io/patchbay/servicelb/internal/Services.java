@@ -1,0 +1,174 @@
+package io.patchbay.servicelb.internal;
+
+import io.patchbay.api.cluster.Change;
+import io.patchbay.api.cluster.ClusterSnapshot;
+import io.patchbay.api.cluster.ClusterTables;
+import io.patchbay.api.cluster.EndpointSlice;
+import io.patchbay.api.cluster.Node;
+import io.patchbay.api.cluster.ObjectKey;
+import io.patchbay.api.cluster.Service;
+import io.patchbay.api.cluster.TableIndex;
+import io.patchbay.api.cluster.TableListener;
+import io.patchbay.api.cluster.TableSnapshot;
+import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.feature.Scope;
+import io.patchbay.api.reconcile.Reconciler;
+import io.patchbay.api.reconcile.Reconcilers;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import org.osgi.framework.BundleContext;
+import org.osgi.service.component.annotations.Activate;
+import org.osgi.service.component.annotations.Component;
+import org.osgi.service.component.annotations.Deactivate;
+import org.osgi.service.component.annotations.Reference;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Keeps the service maps as services and endpoint slices want them. Nothing is written before both tables have synced: a service
+ * whose slices have not come yet would lose its backends. All computing happens on the scope's thread.
+ */
+@Component(service = Services.class, immediate = true)
+public final class Services {
+    private static final Logger LOG = LoggerFactory.getLogger(Services.class);
+
+    private final FeatureRuntime runtime;
+    private final ClusterTables tables;
+    private final Scope scope;
+    private final Reconciler<LbKey, LbValue> reconciler;
+    private final String node;
+    private final ServiceState state = new ServiceState();
+    private String zone = "";
+    private boolean began;
+
+    @Activate
+    public Services(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime, @Reference ClusterTables tables,
+            @Reference Reconcilers reconcilers, BundleContext context) {
+        this(runtime, tables, reconcilers, NodeName.of(context));
+    }
+
+    Services(FeatureRuntime runtime, ClusterTables tables, Reconcilers reconcilers, String node) {
+        this.runtime = runtime;
+        this.tables = tables;
+        this.node = node;
+        this.scope = runtime.scope("services");
+        this.reconciler = scope.closing(reconcilers.create("sync-services", new LbTarget(reconcilers, runtime::map)));
+        scope.closing(tables.services().subscribe(scope.executor(), this.<ObjectKey, Service>listener(c -> List.of(c.key()))));
+        scope.closing(tables.endpointSlices().subscribe(scope.executor(), this.<ObjectKey, EndpointSlice>listener(Services::servicesOf)));
+        scope.closing(tables.nodes().subscribe(scope.executor(), new TableListener<String, Node>() {
+            @Override
+            public void onSnapshot(TableSnapshot<String, Node> snapshot) {
+                rezone(snapshot);
+            }
+
+            @Override
+            public void onChanges(TableSnapshot<String, Node> now, List<Change<String, Node>> changes) {
+                rezone(now);
+            }
+        }));
+    }
+
+    @Deactivate
+    void deactivate() {
+        scope.close();
+    }
+
+    /** The service that a frontend of the kernel's map leads to, as far as is known. Any thread. */
+    Optional<ObjectKey> owner(Frontend frontend) {
+        return Optional.ofNullable(state.owners().get(frontend));
+    }
+
+    private interface Affected<K, R> {
+        Collection<ObjectKey> by(Change<K, R> change);
+    }
+
+    private <K, R> TableListener<K, R> listener(Affected<K, R> affected) {
+        return new TableListener<>() {
+            @Override
+            public void onSnapshot(TableSnapshot<K, R> snapshot) {
+                begin(true);
+            }
+
+            @Override
+            public void onChanges(TableSnapshot<K, R> now, List<Change<K, R>> changes) {
+                if (!began) {
+                    begin(false);
+                    return;
+                }
+                Set<ObjectKey> services = new HashSet<>();
+                changes.forEach(c -> services.addAll(affected.by(c)));
+                update(tables.snapshot(), services);
+            }
+        };
+    }
+
+    private static Collection<ObjectKey> servicesOf(Change<ObjectKey, EndpointSlice> c) {
+        Set<ObjectKey> services = new HashSet<>();
+        if (c.before() != null) c.before().service().ifPresent(services::add);
+        if (c.after() != null) c.after().service().ifPresent(services::add);
+        return services;
+    }
+
+    /** @param again whether all is to be computed although it was before */
+    private void begin(boolean again) {
+        ClusterSnapshot now = tables.snapshot();
+        if (!now.services().isSynced() || !now.endpointSlices().isSynced() || began && !again) return;
+        if (!began) {
+            restore();
+            began = true;
+        }
+        Set<ObjectKey> all = new HashSet<>(state.services());
+        all.addAll(now.services().asMap().keySet());
+        long start = System.nanoTime();
+        update(now, all);
+        LOG.info("Services: {} computed in {} ms", all.size(), (System.nanoTime() - start) / 1_000_000);
+        reconciler.synced();
+        reconciler.flush().whenComplete((done, failure) -> {
+            if (failure == null) runtime.ready();
+            else LOG.warn("Services are not all in the kernel: {}", failure.getMessage());
+        });
+    }
+
+    private void restore() {
+        Map<Frontend, LbValue.Service> services = new HashMap<>();
+        Map<Integer, BackendAddress> backends = new HashMap<>();
+        runtime.map("lb_services").entries().forEach((k, v) -> tolerate(() -> services.put(LbTarget.FRONTEND.decode(k), LbTarget.SERVICE.decode(v))));
+        runtime.map("lb_backends").entries()
+                .forEach((k, v) -> tolerate(() -> backends.put(LbTarget.BACKEND_ID.decode(k).id(), LbTarget.BACKEND.decode(v).address())));
+        state.restore(services, backends);
+    }
+
+    /** What can't be read is no number to keep; the reconciler names it. */
+    private static void tolerate(Callable<?> read) {
+        try {
+            read.call();
+        } catch (Exception e) {
+            LOG.debug("Services: an entry that is none of ours", e);
+        }
+    }
+
+    private void rezone(TableSnapshot<String, Node> nodes) {
+        String now = nodes.get(node).map(Node::zone).orElse("");
+        if (now.equals(zone)) return;
+        zone = now;
+        if (began) begin(true);
+    }
+
+    private void update(ClusterSnapshot now, Set<ObjectKey> services) {
+        ServiceState.Delta delta = new ServiceState.Delta();
+        for (ObjectKey key : services) {
+            ServicePlan plan = now.services().get(key)
+                    .map(s -> ServicePlan.of(s, now.endpointSlices().by(TableIndex.SLICES_BY_SERVICE, key), node, zone)).orElse(ServicePlan.NOTHING);
+            state.set(key, plan, delta);
+        }
+        if (delta.isEmpty()) return;
+        reconciler.change(delta.puts(), new ArrayList<>(delta.removes()));
+    }
+}

@@ -1,0 +1,8 @@
+package io.patchbay.servicelb.internal;
+
+import io.patchbay.api.cluster.ObjectKey;
+import io.patchbay.api.net.Protocol;
+
+/** The backends of one service port in one family, whatever the frontend that leads to them. */
+record SetKey(ObjectKey service, String portName, int port, Protocol protocol, boolean v4) {
+}
