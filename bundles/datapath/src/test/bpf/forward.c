@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Forwards between pods by a table, without endpoints, policy or anything: what a test of the pipeline itself needs.
- * FORWARD_MARKER makes variants that differ in code; FORWARD_WIDE one whose table has another layout.
+ * FORWARD_MARKER makes variants that differ in code; FORWARD_WIDE one whose tables have more members,
+ * FORWARD_WIDER one with a wider member.
  */
 #include <patchbay/stage.h>
 
@@ -11,7 +12,9 @@
 struct forward_target {
     __u32 ifindex;
 #ifdef FORWARD_WIDE
-    __u32 reserved;
+    __u32 vlan;
+#endif
+#ifdef FORWARD_WIDER
     __u64 packets;
 #else
     __u32 packets;
