@@ -42,6 +42,9 @@ import org.slf4j.LoggerFactory;
 final class Engine implements Features {
     private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
 
+    /** Name under which a generation lists the stages of the core. */
+    private static final String CORE = "datapath";
+
     /** Where the permits go: the service registry. */
     interface Registry {
         /** @return withdraws it */
@@ -131,7 +134,7 @@ final class Engine implements Features {
             all.put(jar.name(), new Record.Entry(Desired.ENABLED, jar.version(), jar.digest(), List.of(), 0));
         }
         if (running.isPresent()) {
-            for (Pipeline.FeatureVersion f : running.get().features()) {
+            for (Pipeline.FeatureVersion f : features(running.get())) {
                 if (store.has(f.digest())) {
                     all.put(f.name(), new Record.Entry(Desired.ENABLED, f.version(), f.digest(), List.of(), running.get().epoch()));
                 } else if (!all.containsKey(f.name()) && repository.names().contains(f.name())) {
@@ -240,7 +243,7 @@ final class Engine implements Features {
     /** Adopts the pinned generation when it is what the record says, else builds the one that is. */
     private void generation(Optional<Pipeline.Generation> running) {
         if (running.isPresent() && versions(running.get()).equals(versions(takingJars(record)))) {
-            LOG.info("Adopted generation {} with {} features", running.get().epoch(), running.get().features().size());
+            LOG.info("Adopted generation {} with {} features", running.get().epoch(), features(running.get()).size());
             return;
         }
         String title = running.isPresent() ? "start: the record differs from generation " + running.get().epoch() : "first generation";
@@ -257,8 +260,13 @@ final class Engine implements Features {
         }
     }
 
+    /** Without the core's own stages: they change with the distribution, and enter with the next generation. */
+    private static List<Pipeline.FeatureVersion> features(Pipeline.Generation g) {
+        return g.features().stream().filter(f -> !f.name().equals(CORE)).toList();
+    }
+
     private static Map<String, String> versions(Pipeline.Generation g) {
-        return g.features().stream().collect(Collectors.toMap(Pipeline.FeatureVersion::name, f -> f.version() + " " + f.digest(), (a, b) -> a));
+        return features(g).stream().collect(Collectors.toMap(Pipeline.FeatureVersion::name, f -> f.version() + " " + f.digest(), (a, b) -> a));
     }
 
     private Map<String, String> versions(Record r) {
@@ -704,7 +712,7 @@ final class Engine implements Features {
         for (String f : features) {
             while (true) {
                 Live l = live.get(f);
-                if (l != null && l.permit.isReady() && bundles.active(f)) {
+                if (isReady(f, l)) {
                     break;
                 }
                 if (l != null && l.permit.failure() != null) {
@@ -725,6 +733,16 @@ final class Engine implements Features {
                 }
             }
         }
+    }
+
+    /** A feature with no part in the datapath has no maps to fill: it is ready when its components run. */
+    private boolean isReady(String f, Live l) {
+        if (l == null || !bundles.active(f)) {
+            return false;
+        }
+        FeatureDescriptor d = l.permit.jar().descriptor();
+        return l.permit.isReady()
+                || d.stages().isEmpty() && d.maps().isEmpty() && bundles.activationFailure(f) == null && bundles.waitingFor(f).isEmpty();
     }
 
     private static Optional<String> wrongWith(Ledger ledger) {
@@ -894,7 +912,7 @@ final class Engine implements Features {
         if (e.desired() == Desired.DRAINING) {
             return State.DRAINING;
         }
-        if (l == null || !l.permit.isReady()) {
+        if (!isReady(f, l)) {
             String broken = bundles.activationFailure(f);
             detail[0] = broken != null ? broken : bundles.waitingFor(f);
             return broken != null ? State.FAILED : State.STARTING;

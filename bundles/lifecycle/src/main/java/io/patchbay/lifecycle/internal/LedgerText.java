@@ -15,9 +15,17 @@ final class LedgerText {
         out.printf(Locale.ROOT, "change %d: %s   epoch %d -> %d   switch %.1f us   %s after %.1f s%n", l.change(), l.title(), l.fromEpoch(), l.toEpoch(),
                 l.switchNanos() / 1e3, l.outcome(), l.acceptedNanos() / 1e9);
         out.printf(Locale.ROOT, FORM, "hook", "in (skbs/segments)", "by " + l.fromEpoch(), "by " + l.toEpoch(), "lost", "hole", "unprocessed", "mixed", "device drops");
+        boolean any = false;
         for (Ledger.Row r : l.rows()) {
+            if (r.in() + r.byOld() + r.byNew() + r.lost() + r.hole() + r.unprocessed() + r.mixed() + r.deviceDrops() == 0) {
+                continue;
+            }
+            any = true;
             out.printf(Locale.ROOT, FORM, r.hook().text(), n(r.in()) + " / " + n(r.inSegments()), n(r.byOld()), n(r.byNew()), n(r.lost()), n(r.hole()),
                     n(r.unprocessed()), n(r.mixed()), n(r.deviceDrops()));
+        }
+        if (!any) {
+            out.println("  no hook saw a packet meanwhile");
         }
         if (!l.carried().isEmpty()) {
             out.println("  state carried over: " + String.join("; ", l.carried()));
