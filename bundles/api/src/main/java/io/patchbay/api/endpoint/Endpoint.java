@@ -36,6 +36,33 @@ public record Endpoint(int id, String containerId, String namespace, String pod,
         }
     }
 
+    public Endpoint withIdentity(int number, LabelSet itsLabels) {
+        return new Endpoint(id, containerId, namespace, pod, podUid, addresses, ifindex, device, mac, hostMac, netns, number, itsLabels, annotations,
+                namedPorts, policyId, flags, state);
+    }
+
+    public Endpoint withPolicy(int policy) {
+        return new Endpoint(id, containerId, namespace, pod, podUid, addresses, ifindex, device, mac, hostMac, netns, identity, labels, annotations,
+                namedPorts, policy, flags, state);
+    }
+
+    /** With bits of enum pb_ep_flags set and cleared. */
+    public Endpoint withFlags(int set, int clear) {
+        return new Endpoint(id, containerId, namespace, pod, podUid, addresses, ifindex, device, mac, hostMac, netns, identity, labels, annotations,
+                namedPorts, policyId, flags & ~clear | set, state);
+    }
+
+    public Endpoint withState(State now) {
+        return new Endpoint(id, containerId, namespace, pod, podUid, addresses, ifindex, device, mac, hostMac, netns, identity, labels, annotations,
+                namedPorts, policyId, flags, now);
+    }
+
+    /** With what the pod's row says of it. */
+    public Endpoint withPod(Map<String, String> itsAnnotations, Map<String, Integer> itsPorts) {
+        return new Endpoint(id, containerId, namespace, pod, podUid, addresses, ifindex, device, mac, hostMac, netns, identity, labels, itsAnnotations,
+                itsPorts, policyId, flags, state);
+    }
+
     /** {@code namespace/pod}. */
     public String name() {
         return namespace + "/" + pod;
