@@ -205,7 +205,9 @@ static __always_inline __u32 too_big_for(struct __sk_buff *skb, const struct pb_
         }
         len = skb->gso_size + pb_l4_off(skb) - ETH_HLEN + header;
     }
-    return len + overhead > mtu ? mtu - overhead : 0;
+    if (len + overhead <= mtu)
+        return 0;
+    return mtu - overhead > 65535 ? 65535 : mtu - overhead;
 }
 
 static __always_inline __u16 fold(__u64 sum)
