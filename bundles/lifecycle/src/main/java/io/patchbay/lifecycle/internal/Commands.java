@@ -66,6 +66,9 @@ final class Commands {
                             String f = one(c, Set.of(), "feature add FEATURE").words().get(0);
                             return show(c, changes.run(() -> engine.add(f)), f + " added");
                         }),
+                new Command("feature ledger", "What changes cost, counted in the datapath",
+                        List.of("Usage: feature ledger [CHANGE]   (the last one by default)"),
+                        () -> engine.ledgers().stream().map(l -> String.valueOf(l.change())).toList(), c -> ledger(engine, c)),
                 new Command("config get", "Effective configuration, and the layer each value comes from",
                         List.of("Usage: config get [FEATURE | FEATURE.KEY] [-o table|json]"), () -> List.copyOf(engine.configuration().keySet()), c -> get(engine, c)),
                 new Command("config set", "Set a value in the operator's layer",
@@ -116,6 +119,24 @@ final class Commands {
                     s.earlierVersions().isEmpty() ? "-" : String.join(",", s.earlierVersions()), s.detail().isEmpty() ? s.descriptor().summary() : s.detail()});
         }
         table(rows, c.out());
+        return 0;
+    }
+
+    private static int ledger(Engine engine, ShellContext c) throws UsageException {
+        Options o = Options.parse(c.arguments(), Set.of(), Set.of());
+        List<Ledger> all = engine.ledgers();
+        String wanted = o.words().isEmpty() ? "" : o.words().get(0);
+        if (o.words().size() > 1 || !wanted.matches("[0-9]*")) {
+            throw new UsageException("Usage: feature ledger [CHANGE]");
+        }
+        List<Ledger> found = wanted.isEmpty() ? all.subList(Math.max(0, all.size() - 1), all.size())
+                : all.stream().filter(l -> String.valueOf(l.change()).equals(wanted)).toList();
+        if (found.isEmpty()) {
+            c.err().println(all.isEmpty() ? "there was no change yet" : "there is no ledger of change " + wanted + "; there are: "
+                    + String.join(" ", all.stream().map(l -> String.valueOf(l.change())).toList()));
+            return 1;
+        }
+        found.forEach(l -> LedgerText.print(l, c.out()));
         return 0;
     }
 

@@ -866,6 +866,10 @@ final class Engine implements Features {
         return Optional.ofNullable(jars.get(feature));
     }
 
+    List<Ledger> ledgers() {
+        return pipeline.ledgers();
+    }
+
     Repository repository() {
         return repository;
     }
