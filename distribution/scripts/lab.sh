@@ -50,6 +50,8 @@ lab_running() { [ -d "$dir" ] || fail "there is no lab '$lab': patchbay lab up";
 lab_in() { local ns=$1; shift; nsenter --net="/run/netns/$lab-$ns" -- "$@"; }
 lab_cgroup() { echo "$(setup_cgroup2)/patchbay/$lab"; }
 lab_pins() { echo "/sys/fs/bpf/patchbay/$lab"; }
+# Programs that pods find: the sample workloads' own.
+lab_bin() { echo "$root/distribution/lab/target/bin"; }
 lab_dist() { echo "${PATCHBAY_DISTRIBUTION:-$root/distribution/target/standard}"; }
 
 lab_netns() {
@@ -98,7 +100,7 @@ lab_start_kubelet() {
     for node in "${lab_nodes[@]}"; do arguments+=("$node=${lab_ip[$node]}=$(lab_cgroup)/$node"); done
     setsid bash -c 'echo $$ >"$0/kubelet.pid"; exec "$@"' "$dir" \
         java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx64m -cp "$root/distribution/lab/target/lab-0.1.0.jar:$root/distribution/lab/target/lib/*" \
-        io.patchbay.lab.Main "$dir" "$(lab_dist)/bin/patchbay-cni" "$(lab_dist)/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+        io.patchbay.lab.Main "$dir" "$(lab_dist)/bin/patchbay-cni" "$(lab_bin):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
         "${arguments[@]}" >>"$dir/kubelet.log" 2>&1 </dev/null &
     disown
 }
@@ -129,7 +131,7 @@ lab_up() {
     local check=1
     case ${1:-} in --no-check) check=0 ;; '') ;; *) lab_usage >&2; exit 2 ;; esac
     setup_install
-    setup_build
+    [ -n "${PATCHBAY_NO_BUILD:-}" ] || setup_build
     if [ -e "$dir/up" ]; then
         echo "The lab '$lab' is running."
     else
@@ -141,7 +143,7 @@ lab_up() {
         mkdir -p "$dir/cluster/manifests" "$(lab_cgroup)"
         trap 'lab_down >/dev/null 2>&1 || true' ERR INT TERM
         lab_network
-        setsid nsenter --net="/run/netns/$lab-outside" -- "$(lab_dist)/bin/pb-traffic" serve --tcp 80 --udp 53 --name outside \
+        setsid nsenter --net="/run/netns/$lab-outside" -- "$(lab_bin)/pb-traffic" serve --tcp 80 --udp 53 --name outside \
             >>"$dir/outside.log" 2>&1 </dev/null & echo $! >"$dir/outside.pid"; disown
         cp "$root"/config/lab/*.yaml "$dir/cluster/manifests/"
         for node in "${lab_nodes[@]}"; do lab_start_agent "$node"; done
@@ -241,7 +243,7 @@ lab_pod_exec() {
     [ -e "$file" ] || fail "there is no pod '$1': patchbay lab status"
     shift
     ns=$(jq -r .netns "$file") cgroup=$(jq -r .cgroup "$file")
-    PATH=$(lab_dist)/bin:$PATH bash -c 'echo $$ >"$0/cgroup.procs" && exec nsenter --net="/run/netns/$1" -- "${@:2}"' "$cgroup" "$ns" "$@"
+    PATH=$(lab_bin):$PATH bash -c 'echo $$ >"$0/cgroup.procs" && exec nsenter --net="/run/netns/$1" -- "${@:2}"' "$cgroup" "$ns" "$@"
 }
 
 lab_exec() {
@@ -254,7 +256,7 @@ lab_exec() {
     case $where in
         */*) lab_pod_exec "$where" "$@" ;;
         *) [ -e "/run/netns/$lab-$where" ] || fail "there is no node or pod '$where': patchbay lab status"
-           PATH=$(lab_dist)/bin:$PATH nsenter --net="/run/netns/$lab-$where" -- "$@" ;;
+           PATH=$(lab_bin):$PATH nsenter --net="/run/netns/$lab-$where" -- "$@" ;;
     esac
 }
 

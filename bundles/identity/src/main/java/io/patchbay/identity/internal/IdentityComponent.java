@@ -142,7 +142,11 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         synchronized (this) {
             local = node;
         }
-        scope.executor().execute(this::nodes);
+        // the tables may have been there first
+        scope.executor().execute(() -> {
+            nodes();
+            openWhenSynced();
+        });
     }
 
     void unbindNode(LocalNode node) {

@@ -37,6 +37,7 @@ public final class GogoCommands {
                         @Reference Commands commands) {
         this.bundle = bundle;
         this.commands = commands;
+        runtime.ready();
     }
 
     @Reference(cardinality = ReferenceCardinality.MULTIPLE, policy = ReferencePolicy.DYNAMIC)

@@ -11,7 +11,7 @@ import java.util.Map;
 
 /** Strings, numbers, booleans, lists and maps of these as JSON text. */
 final class Json {
-    private static final JsonProvider JSON = new org.eclipse.parsson.JsonProviderImpl();
+    private static final JsonProvider JSON = JsonProvider.provider();
 
     private Json() {
     }

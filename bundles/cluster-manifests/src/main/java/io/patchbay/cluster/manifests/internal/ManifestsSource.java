@@ -5,6 +5,7 @@ import io.patchbay.api.cluster.NodeAnnouncer;
 import io.patchbay.api.cluster.TableId;
 import io.patchbay.api.cluster.TableSink;
 import io.patchbay.api.cluster.TableSource;
+import io.patchbay.api.feature.FeatureRuntime;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.status.StatusRow;
@@ -21,17 +22,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import org.osgi.framework.BundleContext;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
-import org.osgi.service.component.annotations.ConfigurationPolicy;
-import org.osgi.service.metatype.annotations.Designate;
+import org.osgi.service.component.annotations.Reference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Feeds the cluster tables from the folder, claims identities in it, and speaks for this node. */
-@Component(service = {TableSource.class, IdentityClaims.class, NodeAnnouncer.class, StatusSource.class, ManifestsSource.class}, immediate = true,
-        configurationPid = ManifestsConfig.PID, configurationPolicy = ConfigurationPolicy.REQUIRE)
-@Designate(ocd = ManifestsConfig.class)
+@Component(service = {TableSource.class, IdentityClaims.class, NodeAnnouncer.class, StatusSource.class, ManifestsSource.class}, immediate = true)
 public final class ManifestsSource implements TableSource, IdentityClaims, NodeAnnouncer, StatusSource {
     private static final Logger LOG = LoggerFactory.getLogger(ManifestsSource.class);
 
@@ -46,11 +45,15 @@ public final class ManifestsSource implements TableSource, IdentityClaims, NodeA
     private volatile String failure;
 
     @Activate
-    public ManifestsSource(ManifestsConfig config) {
-        folder = new ManifestsFolder(Path.of(config.folder()));
-        nodeName = config.nodeName();
-        nodeIps = Arrays.stream(config.nodeIPs()).filter(ip -> !ip.isBlank()).map(IpAddress::parse).toList();
-        if (nodeName.isEmpty()) throw new IllegalArgumentException(ManifestsConfig.PID + ": nodeName must not be empty");
+    public ManifestsSource(BundleContext context, @Reference(target = "(" + FeatureRuntime.FEATURE + "=cluster-manifests)") FeatureRuntime runtime) {
+        this(Path.of(runtime.config().get("folder")), context.getProperty("patchbay.node.name"), runtime.config().get("node-ips"));
+        runtime.ready();
+    }
+
+    ManifestsSource(Path folder, String nodeName, String nodeIps) {
+        this.folder = new ManifestsFolder(folder);
+        this.nodeName = nodeName;
+        this.nodeIps = Arrays.stream(nodeIps.split("[ ,]+")).filter(ip -> !ip.isBlank()).map(IpAddress::parse).toList();
     }
 
     ManifestsFolder folder() {
