@@ -7,6 +7,7 @@ import io.patchbay.bpf.ProgramType;
 import io.patchbay.netlink.Link;
 import io.patchbay.netlink.NetlinkException;
 import io.patchbay.netlink.NetlinkSocket;
+import io.patchbay.netlink.VethEnd;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -16,7 +17,7 @@ import java.util.concurrent.ConcurrentSkipListMap;
  * {@code map:lpm_trie}, {@code batch:hash}, {@code program:cgroup_sock_addr}, {@code qdisc:fq}. Answers are remembered.
  */
 final class KernelProbes implements KernelFeatures {
-    /** A device of the probe's own, down, for as long as it takes to give it a queue. */
+    /** A device of the probe's own (a veth: pods need that kind anyway), down, for as long as it takes to give it a queue. */
     private static final String DEVICE = "pb_probe";
 
     private final Home home;
@@ -63,7 +64,7 @@ final class KernelProbes implements KernelFeatures {
     private synchronized Probe qdisc(String kind) {
         try (NetlinkSocket s = home.netlink()) {
             s.links().deleteIfExists(DEVICE);
-            Link d = s.links().create(DEVICE, "dummy");
+            Link d = s.links().createVeth(VethEnd.named(DEVICE), VethEnd.named(DEVICE + "_"));
             try {
                 if (kind.equals("tbf")) {
                     s.qdiscs().addRootTbf(d.index(), new io.patchbay.netlink.Tbf(1_000_000, 65536, 65536));

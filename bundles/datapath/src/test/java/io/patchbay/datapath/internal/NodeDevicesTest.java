@@ -1,0 +1,114 @@
+package io.patchbay.datapath.internal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.patchbay.api.datapath.Attachments.Attachment;
+import io.patchbay.api.datapath.Hook;
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Struct;
+import io.patchbay.api.feature.FeatureDescriptor.Migration;
+import io.patchbay.bpf.BpfLink;
+import io.patchbay.datapath.testkit.Lab;
+import io.patchbay.datapath.testkit.Shell;
+import io.patchbay.datapath.testkit.UdpStream;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** Node devices, events, decoding. */
+@Tag("root")
+class NodeDevicesTest {
+    private Lab lab;
+
+    @BeforeEach
+    void up() {
+        lab = new Lab("dpd");
+    }
+
+    @AfterEach
+    void down() {
+        lab.close();
+    }
+
+    private int device(String name) {
+        Shell.run("ip", "-n", lab.netnsName(), "link", "add", name, "type", "veth", "peer", "name", name + "p");
+        return Integer.parseInt(Shell.run("ip", "-n", lab.netnsName(), "-o", "link", "show", name).split(":")[0].trim());
+    }
+
+    @Test
+    void nodeDevicesAreAttachedByTcxAndWhatIsRemovedComesBack() {
+        int device = device("pbd0");
+        for (int twice = 0; twice < 2; twice++) {
+            for (Hook h : List.of(Hook.HOST_EGRESS, Hook.NETDEV_INGRESS, Hook.NETDEV_EGRESS)) {
+                lab.node().attachments().attach(h, device);
+            }
+        }
+        List<Attachment> all = lab.node().attachments().list();
+        assertEquals(3, all.size());
+        assertTrue(all.stream().allMatch(a -> a.present() && a.where().equals("pbd0") && (a.mode().equals("tcx") || !lab.node().kernel().probe("tcx").available())),
+                all.toString());
+        try (BpfLink l = BpfLink.fromPin(lab.pins().resolve("links").resolve("host-egress-" + device))) {
+            l.detach();
+        }
+        assertEquals(1, lab.node().reconcile());
+        assertTrue(lab.node().attachments().list().stream().allMatch(Attachment::present));
+        lab.node().attachments().detach(Hook.NETDEV_EGRESS, device);
+        assertEquals(2, lab.node().attachments().list().size());
+        Shell.run("ip", "-n", lab.netnsName(), "link", "del", "pbd0");
+        lab.node().reconcile();
+        assertEquals(0, lab.node().attachments().list().size(), "a device that is gone is forgotten");
+        assertEquals(List.of(), Core.list(lab.pins().resolve("links")));
+    }
+
+    @Test
+    void dropsReachWhoListensAndNobodyElse() throws Exception {
+        Lab.Pod a = lab.pod("a", 1);
+        Lab.Pod b = lab.pod("b", 2);
+        lab.node().pipeline().prepare(Generation.spec(Generation.marked(), Generation.forwarder(Migration.COPY))).commit();
+        MapHandle wanted = lab.node().pipeline().map("pb_events_wanted");
+        Struct key = new Struct(wanted.key());
+        assertEquals(0, wanted.lookup(key).orElseThrow().get(""));
+        BlockingQueue<Struct> got = new LinkedBlockingQueue<>();
+        try (AutoCloseable s = lab.node().events().subscribe("hubble", e -> got.add(e.copy())); UdpStream stream = UdpStream.start(lab, a, b, 9, 100)) {
+            assertEquals(1, wanted.lookup(key).orElseThrow().get(""));
+            Struct e = got.poll(10, TimeUnit.SECONDS);
+            assertEquals(MonitorLine.DROP, e.get("type"));
+            assertEquals(181, e.get("code"));
+            assertEquals("10.99.0.1", e.address("saddr").toString());
+            assertEquals(9, e.port("dport"));
+            assertEquals(600, e.get("stage"));
+            String line = MonitorLine.of(e, "x");
+            assertTrue(line.matches("xx drop \\(Policy denied by denylist\\) flow 0x\\p{XDigit}+ to endpoint 0, ifindex " + a.ifindex()
+                    + ", stage 600, identity 0->0: 10.99.0.1:\\d+ -> 10.99.0.2:9 udp"), line);
+        }
+        assertEquals(0, wanted.lookup(key).orElseThrow().get(""));
+        assertEquals(0, lab.node().events().lost());
+    }
+
+    @Test
+    void queuesOfTheKernelAreTried() {
+        assertTrue(lab.node().kernel().probe("qdisc:tbf").available(), lab.node().kernel().probe("qdisc:tbf").reason());
+        assertTrue(lab.node().kernel().probe("qdisc:nonsense").reason().contains("nonsense"));
+        assertTrue(lab.node().kernel().probe("helper:redirect_peer").available());
+        assertTrue(lab.node().kernel().probed().containsKey("qdisc:tbf"));
+    }
+
+    @Test
+    void entriesAreDecodedByTheNamesOfTheirMembers() {
+        lab.node().pipeline().prepare(Generation.spec(Generation.forwarder(Migration.COPY))).commit();
+        MapHandle table = lab.node().pipeline().map("forward_table");
+        Struct value = new Struct(table.value()).set("ifindex", 7).set("mac", Lab.macBytes("0a:00:00:00:00:01"));
+        table.put(Generation.address(table, "10.0.0.9"), value);
+        assertEquals("10.0.0.9", Decoded.text(Generation.address(table, "10.0.0.9")));
+        assertEquals("ifindex=7 packets=0 mac=0a:00:00:00:00:01 host_mac=00:00:00:00:00:00", Decoded.text(value));
+        assertEquals("{\"ifindex\":7,\"packets\":0,\"mac\":\"0a:00:00:00:00:01\",\"host_mac\":\"00:00:00:00:00:00\"}", Decoded.json(value).toString());
+        Struct fragment = new Struct(lab.node().pipeline().map("fragments").value()).setPort("sport", 53);
+        assertEquals("sport=53 dport=0", Decoded.text(fragment));
+    }
+}
