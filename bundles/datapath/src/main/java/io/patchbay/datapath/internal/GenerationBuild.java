@@ -366,7 +366,8 @@ final class GenerationBuild {
         programs.forEach(BpfProgram::close);
         programs.clear();
         generationMaps.forEach((n, m) -> {
-            if (!core.maps().containsKey(n)) {
+            // A map that the core reads and a feature owns is here as the feature's duplicate.
+            if (core.maps().get(n) != m) {
                 m.close();
             }
         });
