@@ -2,6 +2,7 @@ package io.patchbay.stagekit;
 
 import io.patchbay.bpf.BpfMap;
 import io.patchbay.bpf.BpfObject;
+import io.patchbay.bpf.BpfProgram;
 import io.patchbay.bpf.LoadOptions;
 import io.patchbay.bpf.MapSpec;
 import io.patchbay.bpf.ObjectSpec;
@@ -40,12 +41,14 @@ public final class StageBench implements AutoCloseable {
     private static final int EPOCH = 1;
     private static final int NEXT_SLOT = 1;
     private static final int POD_SLOT = 2;
+    private static final int STAGE_SLOT = 3;
     private static final int CODES = 256;
 
     private final Map<String, BpfMap> maps = new LinkedHashMap<>();
     private final List<BpfObject> objects = new ArrayList<>();
     private final BpfObject parse;
     private final BpfObject stages;
+    private final BpfObject kit;
     private final ObjectSpec spec;
     private final StructLayout scratch;
     private final Map<String, Integer> sizes;
@@ -60,9 +63,9 @@ public final class StageBench implements AutoCloseable {
         this.spec = ObjectSpec.parse(object);
         this.parse = load(ObjectSpec.parse(resource("stagekit/core/parse.o")), Map.of());
         this.stages = load(spec, constants);
-        BpfObject caught = load(ObjectSpec.parse(resource("bpf/caught.o")), Map.of());
-        maps.get("pb_chain").setProgram(NEXT_SLOT, caught.program("caught_next"));
-        maps.get("pb_chain").setProgram(POD_SLOT, caught.program("caught_pod_ingress"));
+        this.kit = load(ObjectSpec.parse(resource("bpf/caught.o")), Map.of());
+        maps.get("pb_chain").setProgram(NEXT_SLOT, kit.program("caught_next"));
+        maps.get("pb_chain").setProgram(POD_SLOT, kit.program("caught_pod_ingress"));
         this.scratch = layout("pb_scratch");
     }
 
@@ -142,6 +145,18 @@ public final class StageBench implements AutoCloseable {
     }
 
     public Outcome run(String stage, int hook, int flags, byte[] packet, Consumer<State> edit, SkbContext context) {
+        return run(stages.program(stage), hook, flags, packet, edit, context);
+    }
+
+    /** Runs a stage of overlay-ingress on a packet that came out of a tunnel. @param sender IPv4 address of the node that sent it */
+    public Outcome runFromTunnel(String stage, int vni, String sender, byte[] packet) {
+        ByteBuffer key = ByteBuffer.wrap(Fields.parse(sender));
+        map("kit_tunnel").update(BpfMap.intKey(0), ByteBuffer.allocate(8).order(ByteOrder.nativeOrder()).putInt(0, vni).putInt(4, key.getInt(0)));
+        map("pb_chain").setProgram(STAGE_SLOT, stages.program(stage));
+        return run(kit.program("from_tunnel"), OVERLAY_INGRESS, 0, packet, null, SkbContext.EMPTY);
+    }
+
+    private Outcome run(BpfProgram program, int hook, int flags, byte[] packet, Consumer<State> edit, SkbContext context) {
         BpfMap perCpu = map("pb_scratch_map");
         ByteBuffer zero = ByteBuffer.allocate(perCpu.valueBytes()).order(ByteOrder.nativeOrder());
         perCpu.update(BpfMap.intKey(0), zero);
@@ -155,7 +170,7 @@ public final class StageBench implements AutoCloseable {
         perCpu.update(BpfMap.intKey(0), all);
         long[] before = codes(hook);
         byte[] given = state.scratch().bytes().array().clone();
-        TestRun run = stages.program(stage).testRun(parsed.packet(), context.withCb(state.cb()), 1);
+        TestRun run = program.testRun(parsed.packet(), context.withCb(state.cb()), 1);
         long[] after = codes(hook);
         int code = 0;
         for (int i = 0; i < CODES; i++) {
