@@ -109,6 +109,11 @@ public final class PolicyEngine {
         }
     }
 
+    /** Whether an object's meaning changes with services or CIDR groups. */
+    public static boolean dependsOnServicesOrGroups(PolicyObject object) {
+        return RuleResolver.dependsOnServicesOrGroups(object);
+    }
+
     // ---- rules -----------------------------------------------------------------------------------------------------
 
     /** What the ipcache must tell apart under the rules in force. */

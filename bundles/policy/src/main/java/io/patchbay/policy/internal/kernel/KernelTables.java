@@ -2,6 +2,7 @@ package io.patchbay.policy.internal.kernel;
 
 import io.patchbay.api.cluster.policy.Direction;
 import io.patchbay.api.datapath.Grace;
+import io.patchbay.api.datapath.Layout;
 import io.patchbay.api.datapath.MapFullException;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
@@ -81,7 +82,7 @@ public final class KernelTables {
         this.capacity = entries.maxEntries();
         this.classes = dirs.maxEntries() / 2;
         this.codec = new PolicyCodec(entries.key(), entries.value(), dirs.value());
-        this.current = (int) select.lookup(index(select.key(), 0)).orElseThrow().get("") & 1;
+        this.current = (int) (select.lookup(index(select.key(), 0)).orElseThrow().get("") & 1);
         dirs.entries().forEach((k, v) -> {
             int at = (int) k.get("");
             Dir dir = codec.dir(v);
@@ -131,6 +132,11 @@ public final class KernelTables {
     /** The directory in force. */
     public Map<Integer, Dir> inForce() {
         return new TreeMap<>(copies.get(current));
+    }
+
+    /** Whether the directory in force has this class. */
+    public boolean inForce(int id) {
+        return copies.get(current).containsKey(id);
     }
 
     /**
@@ -268,6 +274,11 @@ public final class KernelTables {
         Set<Integer> named = new HashSet<>();
         for (Dir dir : copies.get(current).values()) named.add(dir.table());
         return adopted.keySet().stream().filter(t -> !named.contains(t)).toList();
+    }
+
+    /** A grace period has passed that began when {@link #flips} was this: what was flipped away by then is read by nobody. */
+    public void quiet(long atFlips) {
+        if (flips == atFlips) settled = true;
     }
 
     /** Waits until nobody reads the idle copy; at once when that is known already. */

@@ -1,0 +1,356 @@
+package io.patchbay.policy.internal;
+
+import io.patchbay.api.cluster.Change;
+import io.patchbay.api.cluster.ClusterTables;
+import io.patchbay.api.cluster.Table;
+import io.patchbay.api.cluster.TableListener;
+import io.patchbay.api.cluster.TableSnapshot;
+import io.patchbay.api.cluster.policy.Direction;
+import io.patchbay.api.datapath.Grace;
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Struct;
+import io.patchbay.api.endpoint.Endpoint;
+import io.patchbay.api.endpoint.EndpointStep;
+import io.patchbay.api.endpoint.Endpoints;
+import io.patchbay.api.endpoint.PolicyEnforcement;
+import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.feature.Scope;
+import io.patchbay.api.identity.Identities;
+import io.patchbay.api.identity.Ipcache;
+import io.patchbay.api.labels.LabelSet;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
+import io.patchbay.api.node.Launch;
+import io.patchbay.api.policy.PolicyRules;
+import io.patchbay.api.status.Controllers;
+import io.patchbay.api.status.StatusRow;
+import io.patchbay.api.status.StatusSource;
+import io.patchbay.policy.internal.control.PeerFact;
+import io.patchbay.policy.internal.control.PolicyControl;
+import io.patchbay.policy.internal.control.PolicyControl.InForce;
+import io.patchbay.policy.internal.evaluator.Cluster;
+import io.patchbay.policy.internal.kernel.KernelTables;
+import io.patchbay.policy.internal.kernel.PolicyCodec;
+import io.patchbay.policy.internal.model.PolicyOptions;
+import io.patchbay.policy.internal.model.RuleOrigin;
+import io.patchbay.policy.internal.table.Cookies;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.LinkedBlockingQueue;
+import org.osgi.framework.BundleContext;
+import org.osgi.service.component.annotations.Activate;
+import org.osgi.service.component.annotations.Component;
+import org.osgi.service.component.annotations.Deactivate;
+import org.osgi.service.component.annotations.Reference;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The feature: connects {@link PolicyControl} with the cluster's tables, identities, endpoints and the kernel. Its state belongs to the scope's
+ * thread; what commands and other features ask is answered from immutable snapshots and from the kernel.
+ */
+@Component(service = {EndpointStep.class, PolicyEnforcement.class, PolicyRules.class, StatusSource.class, PolicyFeature.class}, immediate = true,
+        property = "patchbay.feature=policy")
+public final class PolicyFeature implements EndpointStep, PolicyEnforcement, PolicyRules, StatusSource {
+    private static final Logger LOG = LoggerFactory.getLogger(PolicyFeature.class);
+    // enum pb_ep_flags
+    private static final int AUDIT_IN = 4;
+    private static final int AUDIT_OUT = 8;
+    private static final Duration FIRST_RETRY = Duration.ofMillis(500);
+    private static final Duration LAST_RETRY = Duration.ofSeconds(30);
+    private static final int ROW = StatusRow.Order.HOST_FIREWALL + 1;
+
+    private final FeatureRuntime runtime;
+    private final ClusterTables tables;
+    private final Identities identities;
+    private final Ipcache ipcache;
+    private final Endpoints endpoints;
+    private final Grace grace;
+    private final Scope scope;
+    private final Executor executor;
+    private final PolicyOptions options;
+    private final boolean audit;
+    private final boolean dualStack;
+    private final Cookies cookies;
+    private final KernelTables kernel;
+    private final PolicyControl control;
+    private final ClusterFacts facts;
+    private final Controllers.Controller controller;
+    private final BlockingQueue<Runnable> graced = new LinkedBlockingQueue<>();
+    private Duration retry = FIRST_RETRY;
+    private volatile String problem = "";
+    private volatile String summary = "";
+    private volatile int used;
+
+    @Activate
+    public PolicyFeature(@Reference(target = "(patchbay.feature=policy)") FeatureRuntime runtime, @Reference ClusterTables tables,
+            @Reference Identities identities, @Reference Ipcache ipcache, @Reference Endpoints endpoints, @Reference Grace grace,
+            @Reference Controllers controllers, BundleContext context) {
+        this.runtime = runtime;
+        this.tables = tables;
+        this.identities = identities;
+        this.ipcache = ipcache;
+        this.endpoints = endpoints;
+        this.grace = grace;
+        Map<String, String> config = runtime.config();
+        this.options = options(config);
+        this.audit = Boolean.parseBoolean(config.getOrDefault("policy-audit-mode", "false"));
+        this.dualStack = Boolean.parseBoolean(config.getOrDefault("dual-stack", "false"));
+        this.facts = new ClusterFacts(tables, identities, context.getProperty(Launch.NODE_NAME));
+        this.scope = runtime.scope("policy");
+        this.executor = scope.executor();
+        this.controller = scope.closing(controllers.register("policy-tables"));
+        this.kernel = new KernelTables(runtime.map("policy"), runtime.map("policy_dirs"), runtime.map("policy_select"), grace, options.sctp());
+        this.cookies = new Cookies(kernel.lastCookie());
+        this.control = new PolicyControl(new Node(), executor, kernel, options, cookies, ipcache.classes());
+        this.used = kernel.used();
+    }
+
+    private static PolicyOptions options(Map<String, String> config) {
+        PolicyOptions.Mode mode = PolicyOptions.Mode.valueOf(config.getOrDefault("enable-policy", "default").toUpperCase(Locale.ROOT));
+        return new PolicyOptions(config.getOrDefault("cluster-name", "default"), flag(config, "policy-default-local-cluster", true), mode,
+                flag(config, "allow-localhost", true), false, config.getOrDefault("network-policy", "kubernetes").equals("cilium"),
+                flag(config, "enable-sctp", false));
+    }
+
+    private static boolean flag(Map<String, String> config, String key, boolean otherwise) {
+        return Boolean.parseBoolean(config.getOrDefault(key, Boolean.toString(otherwise)));
+    }
+
+    @Activate
+    void activate() {
+        scope.thread("policy-grace", this::graces);
+        scope.closing(identities.subscribe(executor, new Identities.Listener() {
+            @Override
+            public void changed(Map<Integer, Optional<LabelSet>> changes) {
+                apply(changes);
+            }
+
+            @Override
+            public CompletableFuture<?> apply(Map<Integer, Optional<LabelSet>> changes) {
+                try {
+                    return control.identities(changes);
+                } catch (RuntimeException e) {
+                    failed(e);
+                    return CompletableFuture.failedFuture(e);
+                } finally {
+                    used = kernel.used();
+                }
+            }
+        }));
+        executor.execute(() -> control.endpointsAre(endpoints.list()));
+        scope.closing(endpoints.subscribe(executor, new Endpoints.Listener() {
+            @Override
+            public void put(Endpoint endpoint) {
+                guarded(() -> control.endpoint(endpoint));
+            }
+
+            @Override
+            public void removed(Endpoint endpoint) {
+                guarded(() -> control.endpointGone(endpoint.id()));
+            }
+        }));
+        control.opened().thenRun(runtime::ready);
+        Runnable rules = control::wake;
+        follow(tables.policies(), rules);
+        follow(tables.cidrGroups(), rules);
+        follow(tables.services(), rules);
+        follow(tables.endpointSlices(), rules);
+        follow(tables.identities(), rules);
+        Runnable addresses = () -> {
+            control.wake();
+            control.addressesChanged();
+        };
+        follow(tables.namespaces(), addresses);
+        follow(tables.nodes(), addresses);
+        follow(tables.pods(), addresses);
+    }
+
+    @Deactivate
+    void deactivate() {
+        scope.close();
+    }
+
+    private <K, R> void follow(Table<K, R> table, Runnable changed) {
+        scope.closing(table.subscribe(executor, new TableListener<K, R>() {
+            @Override
+            public void onSnapshot(TableSnapshot<K, R> snapshot) {
+                guarded(changed);
+            }
+
+            @Override
+            public void onChanges(TableSnapshot<K, R> now, List<Change<K, R>> changes) {
+                guarded(changed);
+            }
+        }));
+    }
+
+    private void guarded(Runnable task) {
+        try {
+            task.run();
+        } catch (RuntimeException e) {
+            failed(e);
+            new Node().wakeLater();
+        } finally {
+            used = kernel.used();
+        }
+    }
+
+    private void failed(Throwable e) {
+        problem = e.getMessage() == null ? e.toString() : e.getMessage();
+        controller.failed(e);
+        LOG.error("Policy: {}", problem, e);
+    }
+
+    /** Runs what waits for packets under way; one grace period serves all that came before it. */
+    private void graces() {
+        try {
+            while (true) {
+                List<Runnable> batch = new ArrayList<>(List.of(graced.take()));
+                graced.drainTo(batch);
+                grace.await();
+                executor.execute(() -> batch.forEach(this::guarded));
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt(); // the scope closes
+        }
+    }
+
+    /** The node around the control. */
+    private final class Node implements PolicyControl.World {
+        @Override
+        public Optional<PolicyControl.Sources> sources() {
+            return facts.sources();
+        }
+
+        @Override
+        public Map<IpAddress, PeerFact> facts() {
+            return facts.addresses();
+        }
+
+        @Override
+        public CompletableFuture<?> requirePrefixes(Set<Prefix> prefixes) {
+            return identities.requirePrefixes("policy", prefixes);
+        }
+
+        @Override
+        public CompletableFuture<?> classify(Map<IpAddress, Integer> classes) {
+            return ipcache.classify(classes);
+        }
+
+        @Override
+        public CompletableFuture<?> setPolicy(Map<Integer, Integer> policyIds) {
+            return endpoints.setPolicy(policyIds);
+        }
+
+        @Override
+        public void afterGrace(Runnable task) {
+            graced.add(task);
+        }
+
+        @Override
+        public void changed(Throwable error) {
+            used = kernel.used();
+            summary = control.describe();
+            if (error != null) {
+                failed(error);
+                return;
+            }
+            problem = "";
+            retry = FIRST_RETRY;
+            controller.succeeded();
+        }
+
+        @Override
+        public void wakeLater() {
+            scope.later(retry, () -> executor.execute(() -> guarded(control::wake)));
+            retry = retry.multipliedBy(2).compareTo(LAST_RETRY) > 0 ? LAST_RETRY : retry.multipliedBy(2);
+        }
+    }
+
+    // ---- endpoints -------------------------------------------------------------------------------------------------
+
+    @Override
+    public CompletableFuture<Endpoint> prepare(Endpoint endpoint) {
+        return control.prepare(endpoint).thenApply(number -> endpoint.withPolicy(number).withFlags(audit ? AUDIT_IN | AUDIT_OUT : 0, 0));
+    }
+
+    @Override
+    public void forget(Endpoint endpoint) {
+        executor.execute(() -> guarded(() -> control.endpointGone(endpoint.id())));
+    }
+
+    // ---- answers ---------------------------------------------------------------------------------------------------
+
+    /** From the kernel. */
+    @Override
+    public Optional<Directions> of(int policyId) {
+        return dir(policyId).map(d -> new Directions(d.ingress().closed(), d.egress().closed()));
+    }
+
+    /** A class as the directory in force has it, read from the kernel. */
+    Optional<KernelTables.Dir> dir(int policyId) {
+        MapHandle dirs = runtime.map("policy_dirs");
+        int classes = dirs.maxEntries() / 2;
+        if (policyId <= 0 || policyId >= classes) return Optional.empty();
+        MapHandle select = runtime.map("policy_select");
+        long copy = select.lookup(new Struct(select.key())).map(s -> s.get("")).orElse(0L);
+        return dirs.lookup(new Struct(dirs.key()).set("", copy * classes + policyId)).map(codec()::dir).filter(d -> d.table() != 0);
+    }
+
+    MapHandle entries() {
+        return runtime.map("policy");
+    }
+
+    PolicyCodec codec() {
+        return new PolicyCodec(entries().key(), entries().value(), runtime.map("policy_dirs").value());
+    }
+
+    @Override
+    public Optional<Rule> byCookie(int cookie) {
+        return cookies.origin(cookie).map(PolicyFeature::rule);
+    }
+
+    private static Rule rule(RuleOrigin o) {
+        if (o.object() == null) return new Rule("", "", "allow-localhost", "", o.toString(), "");
+        return new Rule(o.object().kind().text(), o.object().namespace(), o.object().name(), o.uid(), o.toString(), o.log());
+    }
+
+    @Override
+    public long revision() {
+        return control.inForce().revision();
+    }
+
+    InForce inForce() {
+        return control.inForce();
+    }
+
+    PolicyOptions options() {
+        return options;
+    }
+
+    Cluster cluster() {
+        return facts.cluster(dualStack);
+    }
+
+    @Override
+    public List<StatusRow> rows(boolean verbose) {
+        if (!verbose && problem.isEmpty()) return List.of();
+        InForce now = control.inForce();
+        String text = now.revision() == 0 ? "waiting for the cluster's state" : "revision " + now.revision() + ", " + now.policies().size() + " policies";
+        List<String> details = new ArrayList<>();
+        if (!problem.isEmpty()) details.add("last good tables stay in force: " + problem);
+        if (verbose && !summary.isEmpty()) details.add(summary);
+        return List.of(new StatusRow(ROW, "Policy", List.of(problem.isEmpty() ? "Ok" : "Failing", text, used + "/" + kernel.capacity() + " entries"), details,
+                problem.isEmpty(), Map.of("revision", now.revision(), "policies", now.policies().size(), "entries", used, "capacity", kernel.capacity(),
+                        "mode", options.mode().name().toLowerCase(Locale.ROOT), "audit", audit, "problem", problem)));
+    }
+}
