@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import org.osgi.framework.BundleContext;
 import org.osgi.service.component.annotations.Activate;
@@ -47,6 +48,9 @@ public final class Services {
     private final ServiceState state = new ServiceState();
     private String zone = "";
     private boolean began;
+    /** Of the cluster and the zone that all services were computed from. */
+    private long computed = -1;
+    private String computedZone = "";
 
     @Activate
     public Services(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime, @Reference ClusterTables tables,
@@ -124,7 +128,12 @@ public final class Services {
             restore();
             began = true;
         }
-        Set<ObjectKey> all = new HashSet<>(state.services());
+        // Each table's first call brings the same snapshot.
+        if (again && now.revision() == computed && zone.equals(computedZone)) return;
+        computed = now.revision();
+        computedZone = zone;
+        // By name, so that first numbers are the same on every node.
+        Set<ObjectKey> all = new TreeSet<>(state.services());
         all.addAll(now.services().asMap().keySet());
         long start = System.nanoTime();
         update(now, all);

@@ -1,0 +1,108 @@
+package io.patchbay.servicelb.internal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.patchbay.api.cluster.TableId;
+import io.patchbay.reconcile.internal.ControllersComponent;
+import io.patchbay.reconcile.internal.ReconcilersComponent;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** From tables to the kernel's maps and back to what commands print. */
+@Tag("root")
+class ServicesTest {
+    private TestFeature feature;
+    private Cluster cluster;
+    private Services services;
+
+    @BeforeEach
+    void up() throws Exception {
+        feature = new TestFeature(Map.of());
+        cluster = new Cluster();
+    }
+
+    @AfterEach
+    void down() {
+        if (services != null) services.deactivate();
+        cluster.close();
+        feature.close();
+    }
+
+    private void start() {
+        services = new Services(feature, cluster.cluster(), new ReconcilersComponent(new ControllersComponent()), "n1");
+    }
+
+    private String list() {
+        return String.join("\n", ServiceListCommand.table(LbSnapshot.read(feature::map)).lines());
+    }
+
+    private static void await(String expected, Supplier<String> actual) throws InterruptedException {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+        while (!actual.get().equals(expected) && System.nanoTime() < end) TimeUnit.MILLISECONDS.sleep(2);
+        assertEquals(expected, actual.get());
+    }
+
+
+    @Test
+    void whatTheTablesSayIsInTheKernelAndChangesFollow() throws Exception {
+        cluster.put(List.of(Cluster.service(1)), List.of(Cluster.slice(1, 2, 1)));
+        cluster.synced();
+        start();
+        feature.ready.get(10, TimeUnit.SECONDS);
+        cluster.put(List.of(Cluster.service(2)), List.of());
+        await("""
+                ID   Frontend           Service Type   Backend
+                1    10.96.0.1:80/TCP   ClusterIP      1 => 10.0.0.1:8080/TCP (active)
+                                                       2 => 10.0.0.2:8080/TCP (active)
+                2    10.96.0.2:80/TCP   ClusterIP""", this::list);
+        assertEquals("default/s1", services.owner(LbSnapshot.read(feature::map).get(0).frontend()).orElseThrow().toString());
+        assertEquals("""
+                SERVICE ADDRESS        BACKEND ADDRESS (REVNAT_ID) (SLOT)
+                10.96.0.1:80/TCP (0)   0.0.0.0:0 (1) (0) [ClusterIP, non-routable]
+                10.96.0.1:80/TCP (1)   10.0.0.1:8080/TCP (1) (1)
+                10.96.0.1:80/TCP (2)   10.0.0.2:8080/TCP (1) (2)
+                10.96.0.2:80/TCP (0)   0.0.0.0:0 (2) (0) [ClusterIP, non-routable]""",
+                String.join("\n", BpfLbListCommand.table(LbSnapshot.read(feature::map)).lines()));
+
+        cluster.put(List.of(), List.of(Cluster.slice(1, 3)));
+        cluster.delete(Cluster.service(2));
+        await("""
+                ID   Frontend           Service Type   Backend
+                1    10.96.0.1:80/TCP   ClusterIP      1 => 10.0.0.3:8080/TCP (active)""", this::list);
+        await("1", () -> Integer.toString(feature.map("lb_backends").count()));
+        String json = ServiceListCommand.json(LbSnapshot.read(feature::map), services::owner).toString();
+        assertTrue(json.contains("\"frontend-address\":{\"ip\":\"10.96.0.1\",\"port\":80,\"protocol\":\"TCP\"") && json.contains("\"name\":\"s1\""), json);
+    }
+
+    @Test
+    void afterARestartNothingIsTouchedBeforeBothTablesHaveSyncedAndNumbersStay() throws Exception {
+        cluster.put(List.of(Cluster.service(1), Cluster.service(2), Cluster.service(3)), List.of(Cluster.slice(1, 1), Cluster.slice(2, 2), Cluster.slice(3, 3)));
+        cluster.synced();
+        start();
+        feature.ready.get(10, TimeUnit.SECONDS);
+        cluster.delete(Cluster.service(1));
+        await("2", () -> Integer.toString(feature.map("lb_services").count()));
+        String before = list();
+        services.deactivate();
+        cluster.close();
+
+        cluster = new Cluster();
+        start();
+        cluster.put(List.of(Cluster.service(3)), List.of());
+        cluster.synced(TableId.SERVICES);
+        assertFalse(before.isEmpty());
+        assertEquals(before, list(), "services alone say nothing of backends");
+        cluster.put(List.of(Cluster.service(2), Cluster.service(4)), List.of(Cluster.slice(2, 2), Cluster.slice(3, 3)));
+        assertEquals(before, list());
+        cluster.synced(TableId.ENDPOINT_SLICES);
+        await(before + "\n4    10.96.0.4:80/TCP   ClusterIP", this::list);
+    }
+}
