@@ -122,7 +122,7 @@ lab_node_ready() { "$client" --lab "$lab" -n "$1" status --brief; }
 
 lab_pods_ready() {
     local wanted ready
-    wanted=$("$client" --lab "$lab" -n "${lab_nodes[0]}" manifests get pods -o json | jq length) || return 1
+    wanted=$("$client" --lab "$lab" -n "${lab_nodes[0]}" manifests get pods -o json | jq '.items | length') || return 1
     ready=$(cat "$dir"/pods/*.json 2>/dev/null | jq -s '[.[] | select(.ready)] | length') || return 1
     [ "$wanted" -gt 0 ] && [ "$wanted" = "$ready" ]
 }
@@ -148,7 +148,7 @@ lab_up() {
         cp "$root"/config/lab/*.yaml "$dir/cluster/manifests/"
         for node in "${lab_nodes[@]}"; do lab_start_agent "$node"; done
         lab_start_kubelet
-        for node in "${lab_nodes[@]}"; do lab_wait 60 "$node" "$dir/$node/agent.log" lab_node_ready "$node"; done
+        for node in "${lab_nodes[@]}"; do lab_wait 30 "$node" "$dir/$node/agent.log" lab_node_ready "$node"; done
         lab_wait 60 "not every pod" "$dir/kubelet.log" lab_pods_ready
         touch "$dir/up"
         trap - ERR INT TERM
@@ -177,10 +177,10 @@ lab_try() {
 
 lab_first_pod() { jq -rs --arg app "$1" --arg node "$2" '[.[] | select((.pod | split("/")[1] | startswith($app + "-")) and .node == $node and .ready)] | sort_by(.pod) | .[0].pod // empty' "$dir"/pods/*.json; }
 lab_address() { jq -r '.addresses[0]' "$dir/pods/${1/\//_}.json"; }
-lab_cluster_ip() { "$client" --lab "$lab" -n node1 manifests get services -o json | jq -r --arg n "$1" '.[] | select(.metadata.name == $n) | .spec.clusterIP'; }
+lab_cluster_ip() { "$client" --lab "$lab" -n node1 manifests get services -o json | jq -r --arg n "$1" '.items[] | select(.metadata.name == $n) | .spec.clusterIP'; }
 
 lab_connectivity() {
-    local client1 web1 web2 vip since rows=()
+    local client1 web1 web2 vip since
     client1=$(lab_first_pod client node1)
     web1=$(lab_first_pod web node1)
     web2=$(lab_first_pod web node2)
@@ -285,7 +285,7 @@ lab_restart() {
     fi
     sleep "$wait"
     lab_start_agent "$node"
-    lab_wait 60 "$node" "$dir/$node/agent.log" lab_node_ready "$node"
+    lab_wait 30 "$node" "$dir/$node/agent.log" lab_node_ready "$node"
 }
 
 # Removes every trace; each step alone, so that a lab that is half there goes as well.
