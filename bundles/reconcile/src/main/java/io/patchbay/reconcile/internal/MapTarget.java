@@ -1,13 +1,18 @@
 package io.patchbay.reconcile.internal;
 
 import io.patchbay.api.datapath.DatapathException;
+import io.patchbay.api.datapath.Layout;
 import io.patchbay.api.datapath.MapFullException;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.reconcile.Codec;
 import io.patchbay.api.reconcile.Target;
+import java.util.AbstractMap;
+import java.util.AbstractSet;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -54,26 +59,62 @@ final class MapTarget<K, V> implements Target<K, V> {
         return found;
     }
 
+    /** One entry as bytes, with what it stands for. */
+    private static final class Encoded<K> extends AbstractMap.SimpleImmutableEntry<Struct, Struct> {
+        private static final long serialVersionUID = 1L;
+        private final transient K thing;
+
+        Encoded(K thing, Struct key, Struct value) {
+            super(key, value);
+            this.thing = thing;
+        }
+    }
+
+    /** A list of entries, whose keys differ, as a map to go through: hashing a hundred thousand structs would cost more than writing them. */
+    private static final class Entries<K> extends AbstractMap<Struct, Struct> {
+        private final List<Encoded<K>> list;
+
+        Entries(List<Encoded<K>> list) {
+            this.list = list;
+        }
+
+        @Override
+        public Set<Map.Entry<Struct, Struct>> entrySet() {
+            return new AbstractSet<>() {
+                @Override
+                public Iterator<Map.Entry<Struct, Struct>> iterator() {
+                    return Collections.<Map.Entry<Struct, Struct>>unmodifiableList(list).iterator();
+                }
+
+                @Override
+                public int size() {
+                    return list.size();
+                }
+            };
+        }
+    }
+
     @Override
     public Map<K, String> apply(Map<K, V> puts, Set<K> deletes) {
         Map<K, String> failed = new LinkedHashMap<>();
-        Map<K, Struct[]> encoded = new LinkedHashMap<>();
-        Map<Struct, Struct> batch = new LinkedHashMap<>();
-        puts.forEach((k, v) -> {
+        List<Encoded<K>> batch = new ArrayList<>(puts.size());
+        Layout keyLayout = map.key();
+        Layout valueLayout = map.value();
+        for (Map.Entry<K, V> e : puts.entrySet()) {
             try {
-                Struct key = key(k);
-                Struct value = new Struct(map.value());
-                values.encode(v, value);
-                encoded.put(k, new Struct[] {key, value});
-                batch.put(key, value);
-            } catch (RuntimeException e) {
-                failed.put(k, "can't be written as " + map.value().typeName() + ": " + text(e));
+                Struct key = new Struct(keyLayout);
+                keys.encode(e.getKey(), key);
+                Struct value = new Struct(valueLayout);
+                values.encode(e.getValue(), value);
+                batch.add(new Encoded<>(e.getKey(), key, value));
+            } catch (RuntimeException x) {
+                failed.put(e.getKey(), "can't be written as " + map.value().typeName() + ": " + text(x));
             }
-        });
+        }
         boolean written = batch.isEmpty();
         if (!written) {
             try {
-                map.putAll(batch);
+                map.putAll(new Entries<>(batch));
                 written = true;
             } catch (DatapathException e) {
                 LOG.debug("Map {}: batch of {} refused, trying one by one after the deletions", map.name(), batch.size(), e);
@@ -81,7 +122,7 @@ final class MapTarget<K, V> implements Target<K, V> {
         }
         delete(deletes, failed);
         if (!written) {
-            putOneByOne(encoded, failed);
+            putOneByOne(batch, failed);
         }
         return failed;
     }
@@ -105,23 +146,23 @@ final class MapTarget<K, V> implements Target<K, V> {
         }
     }
 
-    private void putOneByOne(Map<K, Struct[]> encoded, Map<K, String> failed) {
+    private void putOneByOne(List<Encoded<K>> batch, Map<K, String> failed) {
         int full = 0;
         String reason = null;
-        for (Map.Entry<K, Struct[]> e : encoded.entrySet()) {
+        for (Encoded<K> e : batch) {
             if (full >= FULL_AFTER) {
-                failed.put(e.getKey(), reason);
+                failed.put(e.thing, reason);
                 continue;
             }
             try {
-                map.put(e.getValue()[0], e.getValue()[1]);
+                map.put(e.getKey(), e.getValue());
                 full = 0;
             } catch (MapFullException x) {
                 full++;
                 reason = "map " + map.name() + " is full (" + map.maxEntries() + " entries); raise its size in the configuration";
-                failed.put(e.getKey(), reason);
+                failed.put(e.thing, reason);
             } catch (DatapathException x) {
-                failed.put(e.getKey(), text(x));
+                failed.put(e.thing, text(x));
             }
         }
     }

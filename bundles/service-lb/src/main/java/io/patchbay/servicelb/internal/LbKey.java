@@ -4,11 +4,28 @@ package io.patchbay.servicelb.internal;
 sealed interface LbKey permits Frontend, LbKey.Slots, LbKey.MemberOf, LbKey.Backend {
     /** {@link LbValue.Slots#SIZE} backends of a set. */
     record Slots(int set, int chunk) implements LbKey {
+        @Override
+        public int hashCode() {
+            return set * 31 + chunk;
+        }
     }
 
     record MemberOf(int set, int backend) implements LbKey {
+        @Override
+        public int hashCode() {
+            return set * 0x9E3779B9 + backend;
+        }
     }
 
     record Backend(int id) implements LbKey {
+        @Override
+        public int hashCode() {
+            return id;
+        }
+
+        @Override
+        public boolean equals(Object o) {
+            return o instanceof Backend b && b.id == id;
+        }
     }
 }

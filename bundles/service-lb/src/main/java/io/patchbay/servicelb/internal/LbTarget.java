@@ -10,7 +10,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -58,14 +57,15 @@ final class LbTarget implements Target<LbKey, LbValue> {
         }
 
         Map<K, String> put(Map<LbKey, LbValue> puts) throws Exception {
-            Map<K, V> mine = new LinkedHashMap<>();
-            puts.forEach((k, v) -> {
-                if (keys.isInstance(k)) mine.put(keys.cast(k), values.cast(v));
-            });
+            Map<K, V> mine = new HashMap<>();
+            for (Map.Entry<LbKey, LbValue> e : puts.entrySet()) {
+                if (keys.isInstance(e.getKey())) mine.put(keys.cast(e.getKey()), values.cast(e.getValue()));
+            }
             return mine.isEmpty() ? Map.of() : target.apply(mine, Set.of());
         }
 
         Map<K, String> delete(Set<LbKey> deletes) throws Exception {
+            if (deletes.isEmpty()) return Map.of();
             Set<K> mine = new LinkedHashSet<>();
             deletes.forEach(k -> {
                 if (keys.isInstance(k)) mine.add(keys.cast(k));

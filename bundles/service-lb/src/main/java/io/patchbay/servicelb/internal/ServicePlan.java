@@ -68,20 +68,29 @@ record ServicePlan(List<PlannedFrontend> frontends, Map<SetKey, List<Member>> se
         }
         if (onlyNode.isEmpty()) nearby(found, zone);
         // New connections go to ready endpoints; to terminating ones that still serve only when there is no other.
-        BackendState eligible = found.values().stream().anyMatch(c -> c.state == BackendState.ACTIVE) ? BackendState.ACTIVE : BackendState.TERMINATING;
+        BackendState eligible = BackendState.TERMINATING;
+        for (Candidate c : found.values()) {
+            if (c.state == BackendState.ACTIVE) eligible = BackendState.ACTIVE;
+        }
         List<Member> members = new ArrayList<>(found.size());
-        found.forEach((address, c) -> members.add(new Member(address, c.state, c.state == eligible)));
-        members.sort(Comparator.comparing((Member m) -> !m.eligible()).thenComparing(Member::backend));
+        for (Map.Entry<BackendAddress, Candidate> e : found.entrySet()) {
+            members.add(new Member(e.getKey(), e.getValue().state, e.getValue().state == eligible));
+        }
+        members.sort(ORDER);
         return List.copyOf(members);
     }
+
+    private static final Comparator<Member> ORDER =
+            (a, b) -> a.eligible() != b.eligible() ? (a.eligible() ? -1 : 1) : a.backend().compareTo(b.backend());
 
     private record Candidate(BackendState state, EndpointSlice.Endpoint endpoint) {
     }
 
     /** Zone hints count when every ready endpoint has one and this zone is served (KEP-2433): then only its endpoints stay. */
     private static void nearby(Map<BackendAddress, Candidate> found, String zone) {
+        if (zone.isEmpty()) return;
         List<Candidate> ready = found.values().stream().filter(c -> c.state == BackendState.ACTIVE).toList();
-        if (zone.isEmpty() || ready.isEmpty() || ready.stream().anyMatch(c -> c.endpoint.forZones().isEmpty())
+        if (ready.isEmpty() || ready.stream().anyMatch(c -> c.endpoint.forZones().isEmpty())
                 || ready.stream().noneMatch(c -> c.endpoint.forZones().contains(zone))) {
             return;
         }

@@ -5,7 +5,6 @@ import io.patchbay.api.net.Protocol;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -24,12 +23,12 @@ final class ServiceState {
     /** Entries to write and to remove. */
     record Delta(Map<LbKey, LbValue> puts, Set<LbKey> removes) {
         Delta() {
-            this(new LinkedHashMap<>(), new HashSet<>());
+            this(new HashMap<>(), new HashSet<>());
         }
 
         void put(LbKey key, LbValue value) {
             puts.put(key, value);
-            removes.remove(key);
+            if (!removes.isEmpty()) removes.remove(key);
         }
 
         void remove(LbKey key) {
@@ -42,25 +41,26 @@ final class ServiceState {
         }
     }
 
-    /** How many sets have a backend in each state. */
+    /** A backend that somebody uses: its number, and how many sets have it in each state. */
     private static final class Use {
+        final int id;
         final int[] states = new int[BackendState.values().length];
+        boolean touched;
 
-        boolean isUnused() {
-            for (int n : states) {
-                if (n != 0) return false;
-            }
-            return true;
+        Use(int id) {
+            this.id = id;
         }
 
-        /** The most willing. */
+        /** The most willing; null: nobody uses it. */
         BackendState state() {
-            for (BackendState s : BackendState.values()) {
-                if (states[s.ordinal()] > 0) return s;
+            for (int i = 0; i < states.length; i++) {
+                if (states[i] > 0) return STATES[i];
             }
-            throw new IllegalStateException("nobody uses it");
+            return null;
         }
     }
+
+    private static final BackendState[] STATES = BackendState.values();
 
     /** A set as it was written. */
     private record Written(int id, List<Member> members, boolean remembers) {
@@ -79,7 +79,10 @@ final class ServiceState {
     private final Map<BackendAddress, Use> uses = new HashMap<>();
     private final Ids<Frontend> frontendIds = new Ids<>();
     private final Ids<SetKey> setIds = new Ids<>();
-    private final Ids<BackendAddress> backendIds = new Ids<>();
+    /** Numbers of backends that the kernel knows and nobody has asked for yet. */
+    private final Map<BackendAddress, Integer> backendSeeds = new HashMap<>();
+    private int lastBackend;
+    private boolean backendsWrapped;
     private final Map<Frontend, LbValue.Service> seeds = new HashMap<>();
 
     /** Numbers that the kernel's maps have, before the first change. */
@@ -89,7 +92,10 @@ final class ServiceState {
             frontendIds.claim(f, s.id());
             setIds.avoid(s.set());
         });
-        backends.forEach((id, a) -> backendIds.claim(a, id));
+        backends.forEach((id, a) -> {
+            backendSeeds.put(a, id);
+            lastBackend = Math.max(lastBackend, id);
+        });
     }
 
     /** Which service each frontend leads to; the state's own, safe to read by any thread. */
@@ -172,14 +178,12 @@ final class ServiceState {
         int id = before != null ? before.id : setId(key, plans.get(key.service()));
         Written now = new Written(id, members, remembers);
         sets.put(key, now);
-        Set<BackendAddress> touched = new HashSet<>();
-        count(members, 1, touched);
+        List<Member> touched = new ArrayList<>(members.size());
+        int[] numbers = count(members, 1, touched);
         if (before != null) count(before.members, -1, touched);
-        int[] numbers = new int[members.size()];
-        for (int i = 0; i < numbers.length; i++) numbers[i] = backendIds.get(members.get(i).backend());
         chunks(id, numbers, before == null ? 0 : before.members.size(), delta);
         if (before != null && before.remembers) {
-            before.members.forEach(m -> delta.remove(new LbKey.MemberOf(id, backendIds.get(m.backend()))));
+            before.members.forEach(m -> delta.remove(new LbKey.MemberOf(id, uses.get(m.backend()).id)));
         }
         if (remembers) {
             for (int i = 0; i < numbers.length; i++) {
@@ -196,9 +200,9 @@ final class ServiceState {
         if (before == null) return;
         chunks(before.id, new int[0], before.members.size(), delta);
         if (before.remembers) {
-            before.members.forEach(m -> delta.remove(new LbKey.MemberOf(before.id, backendIds.get(m.backend()))));
+            before.members.forEach(m -> delta.remove(new LbKey.MemberOf(before.id, uses.get(m.backend()).id)));
         }
-        Set<BackendAddress> touched = new HashSet<>();
+        List<Member> touched = new ArrayList<>();
         count(before.members, -1, touched);
         settle(touched, delta);
         setIds.release(key);
@@ -215,21 +219,50 @@ final class ServiceState {
         for (int c = chunks; c < (before + size - 1) / size; c++) delta.remove(new LbKey.Slots(set, c));
     }
 
-    private void count(List<Member> members, int by, Set<BackendAddress> touched) {
-        for (Member m : members) {
-            uses.computeIfAbsent(m.backend(), a -> new Use()).states[m.state().ordinal()] += by;
-            touched.add(m.backend());
+    /** @return the backends' numbers */
+    private int[] count(List<Member> members, int by, List<Member> touched) {
+        int[] numbers = new int[members.size()];
+        for (int i = 0; i < numbers.length; i++) {
+            Member m = members.get(i);
+            Use use = uses.get(m.backend());
+            if (use == null) {
+                Integer known = backendSeeds.remove(m.backend());
+                use = new Use(known != null ? known : nextBackend());
+                uses.put(m.backend(), use);
+            }
+            use.states[m.state().ordinal()] += by;
+            numbers[i] = use.id;
+            if (!use.touched) {
+                use.touched = true;
+                touched.add(m);
+            }
         }
+        return numbers;
     }
 
-    private void settle(Set<BackendAddress> touched, Delta delta) {
-        for (BackendAddress a : touched) {
-            Use use = uses.get(a);
-            if (use.isUnused()) {
-                uses.remove(a);
-                delta.remove(new LbKey.Backend(backendIds.release(a)));
+    /** A number that was given up is not given out again for a long time: a slot or a flow may name it until it is rewritten. */
+    private int nextBackend() {
+        int number = lastBackend == Integer.MAX_VALUE ? 1 : lastBackend + 1;
+        backendsWrapped |= number < lastBackend;
+        while (backendsWrapped && isTaken(number)) number = number == Integer.MAX_VALUE ? 1 : number + 1;
+        lastBackend = number;
+        return number;
+    }
+
+    private boolean isTaken(int number) {
+        return backendSeeds.containsValue(number) || uses.values().stream().anyMatch(u -> u.id == number);
+    }
+
+    private void settle(List<Member> touched, Delta delta) {
+        for (Member m : touched) {
+            Use use = uses.get(m.backend());
+            use.touched = false;
+            BackendState now = use.state();
+            if (now == null) {
+                uses.remove(m.backend());
+                delta.remove(new LbKey.Backend(use.id));
             } else {
-                delta.put(new LbKey.Backend(backendIds.get(a)), new LbValue.Backend(a, use.state()));
+                delta.put(new LbKey.Backend(use.id), new LbValue.Backend(m.backend(), now));
             }
         }
     }

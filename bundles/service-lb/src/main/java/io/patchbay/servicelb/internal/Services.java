@@ -14,7 +14,6 @@ import io.patchbay.api.feature.FeatureRuntime;
 import io.patchbay.api.feature.Scope;
 import io.patchbay.api.reconcile.Reconciler;
 import io.patchbay.api.reconcile.Reconcilers;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -39,6 +38,9 @@ import org.slf4j.LoggerFactory;
 @Component(service = Services.class, immediate = true)
 public final class Services {
     private static final Logger LOG = LoggerFactory.getLogger(Services.class);
+
+    /** Services whose entries are handed over together. */
+    private static final int AT_ONCE = 1000;
 
     private final FeatureRuntime runtime;
     private final ClusterTables tables;
@@ -172,12 +174,21 @@ public final class Services {
 
     private void update(ClusterSnapshot now, Set<ObjectKey> services) {
         ServiceState.Delta delta = new ServiceState.Delta();
+        int planned = 0;
         for (ObjectKey key : services) {
             ServicePlan plan = now.services().get(key)
                     .map(s -> ServicePlan.of(s, now.endpointSlices().by(TableIndex.SLICES_BY_SERVICE, key), node, zone)).orElse(ServicePlan.NOTHING);
             state.set(key, plan, delta);
+            // The kernel is written while the rest is computed.
+            if (++planned % AT_ONCE == 0) {
+                hand(delta);
+                delta = new ServiceState.Delta();
+            }
         }
-        if (delta.isEmpty()) return;
-        reconciler.change(delta.puts(), new ArrayList<>(delta.removes()));
+        hand(delta);
+    }
+
+    private void hand(ServiceState.Delta delta) {
+        if (!delta.isEmpty()) reconciler.change(delta.puts(), delta.removes());
     }
 }

@@ -59,7 +59,7 @@ class SocketTest {
         }
         LoadOptions.Builder options = LoadOptions.builder();
         for (MapSpec map : spec.maps().values()) {
-            if (!map.name().startsWith("lb_netns") && !map.name().startsWith("lb_sock")) options.map(map.name(), bench.map(map.name()));
+            if (map.name().startsWith("lb_") && !map.name().startsWith("lb_netns") && !map.name().startsWith("lb_sock")) options.map(map.name(), bench.map(map.name()));
         }
         sockets = BpfObject.load(spec, options.build());
         netns = sockets.map("lb_netns");
