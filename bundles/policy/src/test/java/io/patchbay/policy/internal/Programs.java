@@ -39,6 +39,7 @@ final class Programs implements AutoCloseable {
     private final Map<String, BpfMap> maps = new LinkedHashMap<>();
     private final Map<String, MapHandle> handles = new LinkedHashMap<>();
     private final List<BpfObject> objects = new ArrayList<>();
+    private final Map<String, Integer> places = new LinkedHashMap<>();
     private final BpfProgram egress;
     private final BpfProgram ingress;
     final BpfProgram policyEgress;
@@ -58,7 +59,6 @@ final class Programs implements AutoCloseable {
     Programs() {
         Map<String, ObjectSpec> specs = new LinkedHashMap<>();
         Map<String, LoadOptions.Builder> options = new LinkedHashMap<>();
-        Map<String, Integer> places = new LinkedHashMap<>();
         int index = 0;
         for (List<Stage> chain : CHAINS) {
             for (int i = 0; i < chain.size(); i++) {
@@ -144,6 +144,29 @@ final class Programs implements AutoCloseable {
         }
         if (code < 0 || run.verdict() != 2) throw new IllegalStateException("no verdict was counted, TC action " + run.verdict());
         return code;
+    }
+
+    /** Hands the policy stage a packet that parse has seen, as if its source were this identity. */
+    void ingressAs(byte[] packet, int identity) {
+        // parse fills the scratch, which stays on the CPU; the stages before policy would find the identity of the address
+        maps.get("pb_chain").setProgram(places.get("src_identity_pod_ingress"), program("receiver"));
+        try {
+            ingress.testRun(packet, SkbContext.EMPTY.withCb(List.of(POD_INGRESS << 8, identity, 0, 0, 0)), 1);
+        } finally {
+            maps.get("pb_chain").setProgram(places.get("src_identity_pod_ingress"), program("src_identity_pod_ingress"));
+        }
+    }
+
+    /** Until closed, what the sender's policy passes is put to the same pod's ingress policy, in the same pass. */
+    Runnable askTwice() {
+        maps.get("pb_chain").setProgram(places.get("end_pod_egress"), policyIngress);
+        return () -> maps.get("pb_chain").setProgram(places.get("end_pod_egress"), program("end_pod_egress"));
+    }
+
+    /** Until run, the sender's packets go past policy. */
+    Runnable withoutPolicy() {
+        maps.get("pb_chain").setProgram(places.get("policy_egress"), program("end_pod_egress"));
+        return () -> maps.get("pb_chain").setProgram(places.get("policy_egress"), policyEgress);
     }
 
     /** Packets by verdict code, all CPUs. */

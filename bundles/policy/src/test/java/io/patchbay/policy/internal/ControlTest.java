@@ -1,0 +1,391 @@
+package io.patchbay.policy.internal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.patchbay.api.cluster.policy.PolicyObject;
+import io.patchbay.api.datapath.MapHandle;
+import io.patchbay.api.datapath.Struct;
+import io.patchbay.api.endpoint.Endpoint;
+import io.patchbay.api.labels.IdentityLabels;
+import io.patchbay.api.labels.Label;
+import io.patchbay.api.labels.LabelSet;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
+import io.patchbay.bpf.Rcu;
+import io.patchbay.cluster.decode.ClusterDecoder;
+import io.patchbay.cluster.decode.DecodeException;
+import io.patchbay.policy.internal.control.PeerFact;
+import io.patchbay.policy.internal.control.PolicyControl;
+import io.patchbay.policy.internal.control.PolicyControl.Sources;
+import io.patchbay.policy.internal.kernel.KernelTables;
+import io.patchbay.policy.internal.model.PolicyOptions;
+import io.patchbay.policy.internal.table.Cookies;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** A node's life with policies, step by step, on one thread; each step is judged by packets through the real programs. */
+@Tag("root")
+class ControlTest {
+    private static final IpAddress WEB = IpAddress.parse("10.0.0.10");
+    private static final IpAddress CLI = IpAddress.parse("10.0.1.20");
+    private static final IpAddress OUTSIDE = IpAddress.parse("1.1.1.1");
+    private static final int WEB_ID = 1000;
+    private static final int CLI_ID = 2000;
+    private static final int OTHER_ID = 3000;
+    private static Programs programs;
+
+    private static LabelSet pod(String app) {
+        return LabelSet.parse("k8s:app=" + app, "k8s:io.kubernetes.pod.namespace=a", "k8s:io.cilium.k8s.policy.cluster=default");
+    }
+
+    /** The rest of a node: identity, ipcache and endpoints that do at once what they are asked. */
+    private static final class Node implements PolicyControl.World {
+        final Map<Integer, LabelSet> identities = new TreeMap<>();
+        final Map<Prefix, Integer> prefixes = new LinkedHashMap<>();
+        final Map<IpAddress, Integer> peerClasses = new HashMap<>();
+        final Map<IpAddress, PeerFact> facts = new HashMap<>();
+        final Map<PolicyObject.Key, PolicyObject> policies = new TreeMap<>();
+        final Map<Integer, Endpoint> endpoints = new TreeMap<>();
+        final Queue<Runnable> graced = new ArrayDeque<>();
+        final List<Throwable> problems = new ArrayList<>();
+        boolean synced = true;
+        int later;
+        int nextPrefix = (1 << 24) + 1;
+        PolicyControl control;
+        KernelTables kernel;
+
+        Node() {
+            identities.put(1, LabelSet.of(Label.reserved("host")));
+            identities.put(2, LabelSet.of(Label.reserved("world")));
+            identities.put(6, LabelSet.of(Label.reserved("remote-node")));
+        }
+
+        /** A new agent on what is there. */
+        void start() {
+            graced.clear();
+            kernel = new KernelTables(programs.map("policy"), programs.map("policy_dirs"), programs.map("policy_select"), Rcu::grace, false);
+            control = new PolicyControl(this, Runnable::run, kernel, PolicyOptions.DEFAULTS, new Cookies(kernel.lastCookie()), peerClasses);
+        }
+
+        void meetEverybody() {
+            Map<Integer, Optional<LabelSet>> all = new LinkedHashMap<>();
+            identities.forEach((n, l) -> all.put(n, Optional.of(l)));
+            control.identities(all);
+            control.endpointsAre(List.copyOf(endpoints.values()));
+        }
+
+        void grace() {
+            while (!graced.isEmpty()) {
+                List<Runnable> batch = new ArrayList<>(graced);
+                graced.clear();
+                Rcu.grace();
+                batch.forEach(Runnable::run);
+            }
+        }
+
+        void apply(String name, String spec) {
+            String doc = "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: " + name + ", namespace: a}, spec: " + spec + "}";
+            try {
+                PolicyObject p = (PolicyObject) ClusterDecoder.standard().decode("test", doc.getBytes(StandardCharsets.UTF_8)).get(0).row();
+                policies.put(p.key(), p);
+            } catch (DecodeException e) {
+                throw new IllegalStateException(e);
+            }
+            control.wake();
+        }
+
+        void withdraw(String name) {
+            policies.keySet().removeIf(k -> k.name().equals(name));
+            control.wake();
+        }
+
+        void publish(IpAddress address, int identity) {
+            programs.address(address, identity, peerClasses.getOrDefault(address, 0));
+        }
+
+        @Override
+        public Optional<Sources> sources() {
+            return synced ? Optional.of(new Sources(List.copyOf(policies.values()), List::of, List.of())) : Optional.empty();
+        }
+
+        @Override
+        public Map<IpAddress, PeerFact> facts() {
+            return facts;
+        }
+
+        @Override
+        public CompletableFuture<?> requirePrefixes(Set<Prefix> wanted) {
+            Map<Integer, Optional<LabelSet>> changes = new LinkedHashMap<>();
+            for (Prefix p : wanted) {
+                if (prefixes.containsKey(p)) continue;
+                prefixes.put(p, nextPrefix);
+                identities.put(nextPrefix, IdentityLabels.ofPrefix(p.toString(), false));
+                changes.put(nextPrefix, Optional.of(identities.get(nextPrefix++)));
+            }
+            Map<Integer, Optional<LabelSet>> gone = new LinkedHashMap<>();
+            prefixes.entrySet().removeIf(e -> !wanted.contains(e.getKey()) && gone.put(e.getValue(), Optional.empty()) == null);
+            gone.keySet().forEach(identities::remove);
+            if (!gone.isEmpty()) {
+                MapHandle lpm = programs.map("ipcache_prefixes");
+                lpm.deleteAll(lpm.entries().keySet());
+                prefixes.forEach(programs::prefix);
+                control.identities(gone);
+            }
+            CompletableFuture<?> told = changes.isEmpty() ? CompletableFuture.completedFuture(null) : control.identities(changes);
+            return told.thenRun(() -> prefixes.forEach(programs::prefix));
+        }
+
+        @Override
+        public CompletableFuture<?> classify(Map<IpAddress, Integer> classes) {
+            classes.forEach((a, n) -> {
+                if (n == 0) peerClasses.remove(a);
+                else peerClasses.put(a, n);
+                MapHandle m = programs.map("ipcache");
+                Struct key = new Struct(m.key()).set("", a);
+                m.put(key, m.lookup(key).orElseGet(() -> new Struct(m.value())).set("peer_class", n));
+            });
+            return CompletableFuture.completedFuture(null);
+        }
+
+        @Override
+        public CompletableFuture<?> setPolicy(Map<Integer, Integer> ids) {
+            ids.forEach((id, number) -> put(endpoints.get(id).withPolicy(number)));
+            return CompletableFuture.completedFuture(null);
+        }
+
+        /** Makes an endpoint what the kernel and the control know. */
+        void put(Endpoint e) {
+            endpoints.put(e.id(), e);
+            programs.endpoint(e.addresses().get(0), e.identity(), e.policyId(), e.flags());
+            control.endpoint(e);
+        }
+
+        @Override
+        public void afterGrace(Runnable task) {
+            graced.add(task);
+        }
+
+        @Override
+        public void changed(Throwable problem) {
+            problems.add(problem);
+        }
+
+        @Override
+        public void wakeLater() {
+            later++;
+        }
+
+        Throwable problem() {
+            return problems.get(problems.size() - 1);
+        }
+    }
+
+    @BeforeAll
+    static void load() {
+        programs = new Programs();
+    }
+
+    @AfterAll
+    static void close() {
+        programs.close();
+    }
+
+    @BeforeEach
+    void fresh() {
+        programs.forgetAddresses();
+        KernelTables t = new KernelTables(programs.map("policy"), programs.map("policy_dirs"), programs.map("policy_select"), Rcu::grace, false);
+        t.inForce().keySet().forEach(t::removeClass);
+        t.discard(t.leftovers());
+    }
+
+    private static Endpoint endpoint(int policyId, LabelSet labels, int identity, Map<String, Integer> ports) {
+        return new Endpoint(7, "c", "a", "web", "", List.of(WEB), Programs.IFINDEX, "lxc", Programs.POD_MAC, Programs.POD_MAC, "", identity, labels, Map.of(),
+                ports, policyId, 0, Endpoint.State.READY);
+    }
+
+    /** A node with the pod web and somebody else's pod cli. */
+    private static Node node() {
+        Node node = new Node();
+        node.identities.put(WEB_ID, pod("web"));
+        node.identities.put(CLI_ID, pod("cli"));
+        node.start();
+        node.meetEverybody();
+        assertTrue(node.control.opened().isDone());
+        Endpoint e = endpoint(0, pod("web"), WEB_ID, Map.of("TCP/http", 8080));
+        int number = node.control.prepare(e).join();
+        node.put(e.withPolicy(number));
+        node.publish(WEB, WEB_ID);
+        node.publish(CLI, CLI_ID);
+        return node;
+    }
+
+    private static int in(int port) {
+        return programs.run(Programs.POD_INGRESS, Programs.packet(CLI, WEB, 6, port));
+    }
+
+    private static int out(IpAddress to, int port) {
+        return programs.run(Programs.POD_EGRESS, Programs.packet(WEB, to, 6, port));
+    }
+
+    private static final String WEB_FROM_CLI = "{endpointSelector: {matchLabels: {app: web}}, ingress: [{fromEndpoints: [{matchLabels: {app: cli}}],"
+            + " toPorts: [{ports: [{port: http, protocol: TCP}]}]}]}";
+
+    @Test
+    void rulesComeAndGo() {
+        Node node = node();
+        assertEquals(Programs.PASSED, in(80));
+        long before = node.control.inForce().revision();
+        node.apply("p", WEB_FROM_CLI);
+        assertEquals(before + 1, node.control.inForce().revision());
+        assertEquals(133, in(80));
+        assertEquals(Programs.PASSED, in(8080), "the pod's own number of the port");
+        node.withdraw("p");
+        assertEquals(Programs.PASSED, in(80));
+        node.grace();
+        assertEquals(0, programs.map("policy").count(), "old tables are deleted");
+    }
+
+    @Test
+    void peersHaveTheirEntriesBeforeTheyArePublished() {
+        Node node = node();
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toEndpoints: [{}]}], egressDeny: [{toEndpoints: [{matchLabels: {app: bad}}]}]}");
+        assertTrue(node.control.identities(Map.of(OTHER_ID, Optional.of(pod("other")), 3001, Optional.of(pod("bad")))).isDone());
+        node.publish(CLI, OTHER_ID);
+        assertEquals(Programs.PASSED, out(CLI, 80));
+        node.publish(CLI, 3001);
+        assertEquals(181, out(CLI, 80));
+        int entries = node.kernel.used();
+        node.control.identities(Map.of(OTHER_ID, Optional.empty(), 3001, Optional.empty()));
+        assertEquals(entries, node.kernel.used(), "not before the grace");
+        node.grace();
+        assertEquals(entries - 2, node.kernel.used(), "one entry each: a deny replaces an allow of the same key");
+    }
+
+    @Test
+    void prefixesAreThereWhenTheRulesAre() {
+        Node node = node();
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toCIDRSet: [{cidr: 1.0.0.0/8, except: [1.2.0.0/16]}]}]}");
+        assertNull(node.problem());
+        assertEquals(Programs.PASSED, out(OUTSIDE, 443));
+        assertEquals(133, out(IpAddress.parse("1.2.3.4"), 443));
+        assertEquals(133, out(CLI, 443));
+        assertEquals(2, node.prefixes.size());
+        node.withdraw("p");
+        assertEquals(Programs.PASSED, out(CLI, 443));
+        assertEquals(0, node.prefixes.size(), "nobody asks for them any more");
+        node.grace();
+        assertEquals(0, node.kernel.used());
+    }
+
+    @Test
+    void peerClassesTellPortsApart() {
+        Node node = node();
+        node.facts.put(CLI, new PeerFact(pod("cli"), Map.of(new io.patchbay.policy.internal.model.PortName("db", 6), 5432)));
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toEndpoints: [{}], toPorts: [{ports: [{port: db, protocol: TCP}]}]}]}");
+        assertNull(node.problem());
+        assertEquals(1, node.peerClasses.size());
+        assertEquals(Programs.PASSED, out(CLI, 5432));
+        assertEquals(133, out(CLI, 5433));
+        node.facts.put(CLI, new PeerFact(pod("cli"), Map.of(new io.patchbay.policy.internal.model.PortName("db", 6), 5433)));
+        node.control.addressesChanged();
+        assertEquals(133, out(CLI, 5432));
+        assertEquals(Programs.PASSED, out(CLI, 5433));
+        node.grace();
+        node.withdraw("p");
+        assertEquals(Map.of(), node.peerClasses);
+        node.grace();
+        assertEquals(0, node.kernel.used());
+    }
+
+    @Test
+    void aPodOfOtherLabelsGetsAnotherClass() {
+        Node node = node();
+        node.apply("p", WEB_FROM_CLI);
+        int first = node.endpoints.get(7).policyId();
+        node.put(node.endpoints.get(7).withIdentity(OTHER_ID, pod("other")));
+        int second = node.endpoints.get(7).policyId();
+        assertNotEquals(first, second);
+        assertEquals(Programs.PASSED, in(80), "no rule selects it any more");
+        node.grace();
+        assertFalse(node.kernel.inForce(first), "its old class has gone");
+        node.control.endpointGone(7);
+        node.grace();
+        assertEquals(Map.of(), node.kernel.inForce());
+        assertEquals(0, programs.map("policy").count());
+    }
+
+    @Test
+    void whatDoesNotFitLeavesTheLastGoodTables() {
+        Node node = node();
+        node.apply("p", WEB_FROM_CLI);
+        MapHandle map = programs.map("policy");
+        Map<Struct, Struct> filler = new HashMap<>();
+        for (int i = map.count(); i < map.maxEntries(); i++) filler.put(new Struct(map.key()).set("table_id", 0x7fffffff).set("peer", i), new Struct(map.value()));
+        map.putAll(filler);
+        node.apply("q", "{endpointSelector: {matchLabels: {app: web}}, ingress: [{fromEndpoints: [{}]}]}");
+        assertTrue(node.problem().getMessage().contains("full"), () -> "" + node.problem());
+        assertEquals(1, node.later, "it is tried again");
+        assertEquals(133, in(80));
+        assertEquals(Programs.PASSED, in(8080));
+        assertTrue(node.control.identities(Map.of()).isDone());
+        map.deleteAll(filler.keySet());
+        node.control.wake();
+        assertNull(node.problem());
+        assertEquals(Programs.PASSED, in(80));
+        node.grace();
+        assertEquals(node.kernel.used(), map.count());
+    }
+
+    @Test
+    void aRestartKeepsEverythingUntilItKnowsBetter() {
+        Node node = node();
+        node.apply("p", WEB_FROM_CLI);
+        node.apply("e", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toCIDR: [1.0.0.0/8]}]}");
+        int number = node.endpoints.get(7).policyId();
+        int entries = programs.map("policy").count();
+        node.graced.clear(); // killed before it deleted anything
+        node.synced = false;
+        node.start();
+        node.meetEverybody();
+        CompletableFuture<?> held = node.control.identities(Map.of(OTHER_ID, Optional.of(pod("other"))));
+        assertFalse(held.isDone(), "an identity that the tables found don't know waits");
+        Endpoint newcomer = endpoint(0, pod("cli"), CLI_ID, Map.of());
+        assertFalse(node.control.prepare(new Endpoint(8, "d", "a", "x", "", List.of(CLI), 1, "lxc", newcomer.mac(), newcomer.mac(), "", CLI_ID, pod("cli"),
+                Map.of(), Map.of(), 0, 0, Endpoint.State.REGENERATING)).isDone(), "so does a pod");
+        node.grace();
+        assertTrue(programs.map("policy").count() >= entries, "nothing is deleted before the sources have synced");
+        assertEquals(133, in(80));
+        assertEquals(Programs.PASSED, in(8080));
+        assertEquals(Programs.PASSED, out(OUTSIDE, 443));
+        node.withdraw("e"); // happened while the agent was away
+        node.synced = true;
+        node.control.wake();
+        assertTrue(held.isDone());
+        assertEquals(number, node.endpoints.get(7).policyId(), "class numbers stay");
+        assertEquals(133, in(80));
+        assertEquals(Programs.PASSED, in(8080));
+        assertEquals(Programs.PASSED, out(CLI, 443));
+        node.grace();
+        assertEquals(node.kernel.used(), programs.map("policy").count(), "nothing is left of the first run");
+        assertEquals(2, node.kernel.inForce().size());
+    }
+}
