@@ -11,6 +11,7 @@
 #ifndef PATCHBAY_SERVICE_LB_H
 #define PATCHBAY_SERVICE_LB_H
 
+#include <patchbay/carry.h>
 #include <patchbay/packet.h>
 
 enum lb_kind { LB_CLUSTER_IP = 1, LB_NODE_PORT = 2, LB_EXTERNAL_IP = 3, LB_LOAD_BALANCER = 4, LB_HOST_PORT = 5 };
@@ -80,6 +81,7 @@ struct {
     __type(key, struct lb_service_key);
     __type(value, struct lb_service);
 } lb_services SEC(".maps");
+PB_CARRIED(lb_services, struct lb_service_key, struct lb_service);
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -88,6 +90,7 @@ struct {
     __type(key, __u32);
     __type(value, struct lb_backend);
 } lb_backends SEC(".maps");
+PB_CARRIED(lb_backends, __u32, struct lb_backend);
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -96,6 +99,7 @@ struct {
     __type(key, struct lb_slots_key);
     __type(value, struct lb_slots);
 } lb_slots SEC(".maps");
+PB_CARRIED(lb_slots, struct lb_slots_key, struct lb_slots);
 
 /* Whether a remembered backend is still one of the set, LB_MEMBER_*: it may have left the service and live on elsewhere. For
  * sets that remember: with affinity, or of UDP. */
@@ -106,6 +110,7 @@ struct {
     __type(key, struct lb_member);
     __type(value, __u32);
 } lb_members SEC(".maps");
+PB_CARRIED(lb_members, struct lb_member, __u32);
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -113,6 +118,7 @@ struct {
     __type(key, struct lb_affinity_key);
     __type(value, struct lb_affinity);
 } lb_affinity SEC(".maps");
+PB_CARRIED(lb_affinity, struct lb_affinity_key, struct lb_affinity);
 
 /* 1: being disabled. What exists is translated, nothing new. */
 const volatile __u32 pb_draining = 0;
@@ -125,9 +131,9 @@ struct lb_choice {
     __u16 pad;
 };
 
-static __always_inline bool lb_choose(struct lb_choice *c, __u32 id)
+static __always_inline bool lb_choose(const volatile struct pb_stage_cfg *cfg, struct lb_choice *c, __u32 id)
 {
-    struct lb_backend *b = bpf_map_lookup_elem(&lb_backends, &id);
+    struct lb_backend *b = lb_backends_find(cfg, &id);
     if (!b)
         return false;
     c->addr = b->addr;
@@ -137,17 +143,17 @@ static __always_inline bool lb_choose(struct lb_choice *c, __u32 id)
 }
 
 /* A backend for a new connection, chosen at random; false: there is none. */
-static __always_inline bool lb_pick(const struct lb_service *svc, struct lb_choice *c)
+static __always_inline bool lb_pick(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, struct lb_choice *c)
 {
     __u32 count = svc->count;
     if (!count)
         return false;
     __u32 slot = bpf_get_prandom_u32() % count;
-#pragma unroll
+#pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 3; attempt++) {
         struct lb_slots_key k = {.set = svc->set, .chunk = slot / LB_SLOTS};
-        struct lb_slots *slots = bpf_map_lookup_elem(&lb_slots, &k);
-        if (slots && lb_choose(c, slots->backend[slot % LB_SLOTS]))
+        struct lb_slots *slots = lb_slots_find(cfg, &k);
+        if (slots && lb_choose(cfg, c, slots->backend[slot % LB_SLOTS]))
             return true;
         /* The set is being changed at this moment. */
         slot = attempt ? 0 : bpf_get_prandom_u32() % count;
@@ -155,29 +161,30 @@ static __always_inline bool lb_pick(const struct lb_service *svc, struct lb_choi
     return false;
 }
 
-static __always_inline bool lb_may_keep(const struct lb_service *svc, const struct lb_affinity *a, __u64 now)
+static __always_inline bool lb_may_keep(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, const struct lb_affinity *a, __u64 now)
 {
     struct lb_member m = {.set = svc->set, .backend = a->backend};
     if (a->last_used + svc->affinity_seconds * PB_SECOND <= now)
         return false;
-    __u32 *how = bpf_map_lookup_elem(&lb_members, &m);
+    __u32 *how = lb_members_find(cfg, &m);
     return how && *how == LB_MEMBER_NEW;
 }
 
 /* A backend for a new connection of a client whose pod address is known (null: it does not matter). Two CPUs, or a packet
  * and a socket call, that decide for one client at one time agree: the first to write wins. */
-static __always_inline bool lb_select(const struct lb_service *svc, const struct pb_addr *client, struct lb_choice *c)
+static __always_inline bool lb_select(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, const struct pb_addr *client,
+                                      struct lb_choice *c)
 {
     if (!(svc->flags & LB_F_AFFINITY) || !client)
-        return lb_pick(svc, c);
+        return lb_pick(cfg, svc, c);
     struct lb_affinity_key k;
     pb_memset(&k, 0, sizeof(k));
     k.client = *client;
     k.set = svc->set;
     __u64 now = bpf_ktime_get_ns();
-    struct lb_affinity *a = bpf_map_lookup_elem(&lb_affinity, &k);
+    struct lb_affinity *a = lb_affinity_find(cfg, &k);
     if (!a) {
-        if (!lb_pick(svc, c))
+        if (!lb_pick(cfg, svc, c))
             return false;
         struct lb_affinity first = {.last_used = now, .backend = c->backend};
         if (!bpf_map_update_elem(&lb_affinity, &k, &first, BPF_NOEXIST))
@@ -187,17 +194,17 @@ static __always_inline bool lb_select(const struct lb_service *svc, const struct
             return true; /* no room to remember it */
     }
     __u32 known = PB_READ_ONCE(a->backend);
-    if (lb_may_keep(svc, a, now)) {
+    if (lb_may_keep(cfg, svc, a, now)) {
         a->last_used = now;
-        if (lb_choose(c, known))
+        if (lb_choose(cfg, c, known))
             return true;
     }
-    if (!lb_pick(svc, c))
+    if (!lb_pick(cfg, svc, c))
         return false;
     a->last_used = now;
     __u32 before = __sync_val_compare_and_swap(&a->backend, known, c->backend);
     if (before != known)
-        lb_choose(c, before);
+        lb_choose(cfg, c, before);
     return true;
 }
 #endif

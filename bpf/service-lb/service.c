@@ -42,6 +42,7 @@ struct {
     __type(key, struct lb_flow_key);
     __type(value, struct lb_flow);
 } lb_flows SEC(".maps");
+PB_CARRIED(lb_flows, struct lb_flow_key, struct lb_flow);
 
 /* Connections refused because lb_flows was full. */
 struct {
@@ -121,7 +122,7 @@ static __always_inline __u64 lb_lifetime(const struct lb_flow *f, const struct p
 
 /* Whether a connection stays where it is. One of TCP does when its backend has left the service (it may live on), one of
  * UDP only while the backend serves; what begins anew goes to an active one. */
-static __always_inline bool lb_stays(const struct lb_flow *f, const struct lb_service *svc, const struct pb_scratch *s, __u64 now)
+static __always_inline bool lb_stays(const volatile struct pb_stage_cfg *cfg, const struct lb_flow *f, const struct lb_service *svc, const struct pb_scratch *s, __u64 now)
 {
     if (f->expires <= now)
         return false;
@@ -129,13 +130,13 @@ static __always_inline bool lb_stays(const struct lb_flow *f, const struct lb_se
     if (syn && f->closing)
         return false;
     __u32 id = f->backend;
-    struct lb_backend *b = bpf_map_lookup_elem(&lb_backends, &id);
+    struct lb_backend *b = lb_backends_find(cfg, &id);
     bool same = b && pb_addr_eq(&b->addr, &f->addr) && b->port == f->port;
     if (syn)
         return same && b->state == LB_ACTIVE;
     if (s->proto == IPPROTO_UDP) {
         struct lb_member m = {.set = svc->set, .backend = id};
-        return same && bpf_map_lookup_elem(&lb_members, &m);
+        return same && lb_members_find(cfg, &m);
     }
     return true;
 }
@@ -143,7 +144,7 @@ static __always_inline bool lb_stays(const struct lb_flow *f, const struct lb_se
 enum { LB_NOT_MINE = 0, LB_DONE = 1 }; /* other results: a drop code */
 
 /* The backend of this packet's connection. */
-static __always_inline int lb_flow_backend(const struct lb_service *svc, struct pb_scratch *s, struct lb_choice *c)
+static __always_inline int lb_flow_backend(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, struct pb_scratch *s, struct lb_choice *c)
 {
     struct lb_flow_key k;
     __u64 now = bpf_ktime_get_ns();
@@ -153,8 +154,8 @@ static __always_inline int lb_flow_backend(const struct lb_service *svc, struct 
     k.cport = s->sport;
     k.port = s->dport;
     k.proto = s->proto;
-    struct lb_flow *f = bpf_map_lookup_elem(&lb_flows, &k);
-    if (f && lb_stays(f, svc, s, now)) {
+    struct lb_flow *f = lb_flows_find(cfg, &k);
+    if (f && lb_stays(cfg, f, svc, s, now)) {
         c->addr = f->addr;
         c->port = f->port;
         c->backend = f->backend;
@@ -168,7 +169,7 @@ static __always_inline int lb_flow_backend(const struct lb_service *svc, struct 
     }
     if (pb_draining)
         return LB_NOT_MINE;
-    if (!lb_select(svc, &s->saddr, c))
+    if (!lb_select(cfg, svc, &s->saddr, c))
         return PB_DROP_NO_SERVICE;
     struct lb_flow n = {};
     n.addr = c->addr;
@@ -191,7 +192,7 @@ static __always_inline int lb_flow_backend(const struct lb_service *svc, struct 
     return LB_DONE;
 }
 
-static __always_inline int lb_translate(struct __sk_buff *skb, struct pb_scratch *s)
+static __always_inline int lb_translate(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
 {
     struct lb_service_key k = {.addr = s->daddr, .port = s->dport, .proto = s->proto};
     struct lb_choice c = {};
@@ -206,10 +207,10 @@ static __always_inline int lb_translate(struct __sk_buff *skb, struct pb_scratch
         pb_set_flag(skb, PB_F_NAT);
         return code ? code : LB_DONE;
     }
-    struct lb_service *svc = bpf_map_lookup_elem(&lb_services, &k);
+    struct lb_service *svc = lb_services_find(cfg, &k);
     if (!svc)
         return LB_NOT_MINE;
-    int code = lb_flow_backend(svc, s, &c);
+    int code = lb_flow_backend(cfg, svc, s, &c);
     if (code != LB_DONE)
         return code;
     /* Nothing in the kernel mends SCTP's checksum, which covers the ports. */
@@ -239,7 +240,7 @@ PB_STAGE(service_pod_egress)
 {
     int code = LB_NOT_MINE, act = TC_ACT_SHOT;
     if (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP || s->daddr.w[3] == LB_HAIRPIN4)
-        code = lb_translate(skb, s);
+        code = lb_translate(skb, cfg, s);
     if (!PB_IS_DROP(code))
         return pb_next(skb, cfg);
     if (code == PB_DROP_NO_SERVICE)

@@ -49,6 +49,7 @@ struct {
     __type(key, struct lb_sock_key);
     __type(value, struct lb_sock_service);
 } lb_sock_rev SEC(".maps");
+PB_CARRIED(lb_sock_rev, struct lb_sock_key, struct lb_sock_service);
 
 /* Unconnected socket and service -> backend, so that the datagrams of one exchange stay together. */
 struct {
@@ -57,6 +58,7 @@ struct {
     __type(key, struct lb_sock_key);
     __type(value, struct lb_sock_backend);
 } lb_sock_pick SEC(".maps");
+PB_CARRIED(lb_sock_pick, struct lb_sock_key, struct lb_sock_backend);
 
 enum { GO_ON = 1, REFUSE = 0 };
 
@@ -92,17 +94,17 @@ static __always_inline void sock_set(struct bpf_sock_addr *ctx, const struct pb_
 }
 
 /* The backend that this socket's datagrams went to before, while it serves. */
-static __always_inline bool sock_known(const struct lb_service *svc, const struct lb_sock_key *sk, struct lb_choice *c)
+static __always_inline bool sock_known(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, const struct lb_sock_key *sk, struct lb_choice *c)
 {
-    struct lb_sock_backend *known = bpf_map_lookup_elem(&lb_sock_pick, sk);
+    struct lb_sock_backend *known = lb_sock_pick_find(cfg, sk);
     if (!known)
         return false;
     struct lb_member m = {.set = svc->set, .backend = known->backend};
-    return bpf_map_lookup_elem(&lb_members, &m) && lb_choose(c, m.backend);
+    return lb_members_find(cfg, &m) && lb_choose(cfg, c, m.backend);
 }
 
 /* connect and sendmsg. `datagram`: an unconnected socket's. */
-static __always_inline int sock_forward(struct bpf_sock_addr *ctx, bool v6, bool datagram)
+static __always_inline int sock_forward(struct bpf_sock_addr *ctx, const volatile struct pb_stage_cfg *cfg, bool v6, bool datagram)
 {
     struct lb_service_key k = {};
     struct lb_sock_key sk;
@@ -115,11 +117,11 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, bool v6, bool
         sock_addr4(ctx, &k.addr);
     k.port = ctx->user_port;
     k.proto = ctx->protocol;
-    struct lb_service *svc = bpf_map_lookup_elem(&lb_services, &k);
+    struct lb_service *svc = lb_services_find(cfg, &k);
     if (!svc)
         return GO_ON;
     sock_key(&sk, ctx, &k.addr, k.port);
-    if (!datagram || !sock_known(svc, &sk, &c)) {
+    if (!datagram || !sock_known(cfg, svc, &sk, &c)) {
         if (pb_draining)
             return GO_ON;
         struct pb_addr *client = 0;
@@ -132,7 +134,7 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, bool v6, bool
             if (pb_addr_is_zero(client))
                 return GO_ON;
         }
-        if (!lb_select(svc, client, &c)) {
+        if (!lb_select(cfg, svc, client, &c)) {
             bpf_set_retval(-ECONNREFUSED);
             return REFUSE;
         }
@@ -148,7 +150,7 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, bool v6, bool
     sk.addr = c.addr;
     sk.port = c.port;
     if (datagram) {
-        struct lb_sock_service *old = bpf_map_lookup_elem(&lb_sock_rev, &sk);
+        struct lb_sock_service *old = lb_sock_rev_find(cfg, &sk);
         if (old && pb_addr_eq(&old->addr, &r.addr) && old->port == r.port) {
             sock_set(ctx, &c.addr, c.port, v6);
             return GO_ON;
@@ -162,7 +164,7 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, bool v6, bool
 }
 
 /* recvmsg and getpeername. */
-static __always_inline int sock_reverse(struct bpf_sock_addr *ctx, bool v6)
+static __always_inline int sock_reverse(struct bpf_sock_addr *ctx, const volatile struct pb_stage_cfg *cfg, bool v6)
 {
     struct lb_sock_key sk;
     struct pb_addr a;
@@ -173,19 +175,19 @@ static __always_inline int sock_reverse(struct bpf_sock_addr *ctx, bool v6)
     else
         sock_addr4(ctx, &a);
     sock_key(&sk, ctx, &a, ctx->user_port);
-    struct lb_sock_service *r = bpf_map_lookup_elem(&lb_sock_rev, &sk);
+    struct lb_sock_service *r = lb_sock_rev_find(cfg, &sk);
     if (r)
         sock_set(ctx, &r->addr, r->port, v6);
     return GO_ON;
 }
 
-PB_SOCK_STAGE("cgroup/connect4", service_connect4) { return sock_forward(ctx, false, false); }
-PB_SOCK_STAGE("cgroup/sendmsg4", service_sendmsg4) { return sock_forward(ctx, false, true); }
-PB_SOCK_STAGE("cgroup/recvmsg4", service_recvmsg4) { return sock_reverse(ctx, false); }
-PB_SOCK_STAGE("cgroup/getpeername4", service_getpeername4) { return sock_reverse(ctx, false); }
-PB_SOCK_STAGE("cgroup/connect6", service_connect6) { return sock_forward(ctx, true, false); }
-PB_SOCK_STAGE("cgroup/sendmsg6", service_sendmsg6) { return sock_forward(ctx, true, true); }
-PB_SOCK_STAGE("cgroup/recvmsg6", service_recvmsg6) { return sock_reverse(ctx, true); }
-PB_SOCK_STAGE("cgroup/getpeername6", service_getpeername6) { return sock_reverse(ctx, true); }
+PB_SOCK_STAGE("cgroup/connect4", service_connect4) { return sock_forward(ctx, cfg, false, false); }
+PB_SOCK_STAGE("cgroup/sendmsg4", service_sendmsg4) { return sock_forward(ctx, cfg, false, true); }
+PB_SOCK_STAGE("cgroup/recvmsg4", service_recvmsg4) { return sock_reverse(ctx, cfg, false); }
+PB_SOCK_STAGE("cgroup/getpeername4", service_getpeername4) { return sock_reverse(ctx, cfg, false); }
+PB_SOCK_STAGE("cgroup/connect6", service_connect6) { return sock_forward(ctx, cfg, true, false); }
+PB_SOCK_STAGE("cgroup/sendmsg6", service_sendmsg6) { return sock_forward(ctx, cfg, true, true); }
+PB_SOCK_STAGE("cgroup/recvmsg6", service_recvmsg6) { return sock_reverse(ctx, cfg, true); }
+PB_SOCK_STAGE("cgroup/getpeername6", service_getpeername6) { return sock_reverse(ctx, cfg, true); }
 
 PB_LICENSE;

@@ -36,9 +36,11 @@ public final class ProgrammingBench {
                 cluster.synced();
                 ReconcilersComponent reconcilers = new ReconcilersComponent(new ControllersComponent());
                 long start = System.nanoTime();
+                long cpu = cpu();
                 Services under = new Services(feature, cluster.cluster(), reconcilers, "n1");
                 feature.ready.get(60, TimeUnit.SECONDS);
                 double initial = (System.nanoTime() - start) / 1e6;
+                double spent = (cpu() - cpu) / 1e6;
                 double[] changes = new double[200];
                 Random random = new Random(round);
                 for (int i = 0; i < changes.length; i++) {
@@ -54,8 +56,8 @@ public final class ProgrammingBench {
                     changes[i] = (System.nanoTime() - t) / 1e6;
                 }
                 Arrays.sort(changes);
-                System.out.printf("round %d: %d services x %d backends in %.0f ms; one changed endpoint p50 %.2f ms, p99 %.2f ms, max %.2f ms; heap %d MiB%n", round,
-                        services, backends, initial, changes[changes.length / 2], changes[changes.length * 99 / 100], changes[changes.length - 1], heap());
+                System.out.printf("round %d: %d services x %d backends in %.0f ms (%.0f ms of CPU, compilers included); one changed endpoint p50 %.2f ms, p99 %.2f ms, max %.2f ms; heap %d MiB%n", round,
+                        services, backends, initial, spent, changes[changes.length / 2], changes[changes.length * 99 / 100], changes[changes.length - 1], heap());
                 under.deactivate();
             }
         }
@@ -72,6 +74,10 @@ public final class ProgrammingBench {
         var key = new io.patchbay.api.datapath.Struct(feature.map("lb_slots").key());
         LbTarget.SLOTS_KEY.encode(new LbKey.Slots(row.set(), 0), key);
         return LbTarget.SLOTS.decode(feature.map("lb_slots").lookup(key).orElseThrow());
+    }
+
+    private static long cpu() {
+        return ((com.sun.management.OperatingSystemMXBean) java.lang.management.ManagementFactory.getOperatingSystemMXBean()).getProcessCpuTime();
     }
 
     private static long heap() {
