@@ -1,14 +1,21 @@
 package io.patchbay.lifecycle.internal;
 
 import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.URL;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Enumeration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.jar.JarFile;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.osgi.framework.Bundle;
 import org.osgi.framework.BundleContext;
 import org.osgi.framework.BundleException;
@@ -71,6 +78,35 @@ class Bundles {
                 }
             }
         }
+    }
+
+    /** A jar of what a bundle consists of now; the same for the same content. */
+    static InputStream content(Bundle bundle) throws IOException {
+        List<String> paths = new ArrayList<>();
+        for (Enumeration<URL> e = bundle.findEntries("/", "*", true); e != null && e.hasMoreElements();) {
+            String path = e.nextElement().getPath().substring(1);
+            if (!path.endsWith("/") && !path.equals(JarFile.MANIFEST_NAME)) {
+                paths.add(path);
+            }
+        }
+        paths.sort(null);
+        paths.add(0, JarFile.MANIFEST_NAME);
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (ZipOutputStream out = new ZipOutputStream(bytes)) {
+            for (String path : paths) {
+                URL url = bundle.getEntry(path);
+                if (url == null) {
+                    throw new IOException(path + " of the bundle can't be read");
+                }
+                ZipEntry entry = new ZipEntry(path);
+                entry.setTime(0);
+                out.putNextEntry(entry);
+                try (InputStream in = url.openStream()) {
+                    in.transferTo(out);
+                }
+            }
+        }
+        return new ByteArrayInputStream(bytes.toByteArray());
     }
 
     /** Installs a bundle that features need and that is none itself; nothing happens when it is there. */

@@ -54,7 +54,8 @@ final class Commands {
                                     + engine.seconds("drain-seconds").toSeconds() + " s at the latest" : f + " disabled");
                         }),
                 new Command("feature update", "Replace features by other versions, as one change",
-                        List.of("Usage: feature update [--one-way] JAR...", "  --one-way  consent to a change of state that can't be rolled back"), List::of,
+                        List.of("Usage: feature update [--one-way] JAR...", "  --one-way  consent to a change of state that can't be rolled back",
+                                "A jar of a feature that this node does not have is added and enabled."), List::of,
                         c -> update(engine, changes, c)),
                 new Command("feature rollback", "Return to a feature's previous version",
                         List.of("Usage: feature rollback FEATURE"), names, c -> {
@@ -62,7 +63,10 @@ final class Commands {
                             return show(c, changes.run(() -> engine.rollback(f)), f + " rolled back");
                         }),
                 new Command("feature add", "Add a feature of the distribution, with what it requires",
-                        List.of("Usage: feature add FEATURE"), () -> repository(engine), c -> {
+                        List.of("Usage: feature add FEATURE | JAR..."), () -> repository(engine), c -> {
+                            if (c.arguments().stream().anyMatch(a -> a.endsWith(".jar"))) {
+                                return update(engine, changes, c);
+                            }
                             String f = one(c, Set.of(), "feature add FEATURE").words().get(0);
                             return show(c, changes.run(() -> engine.add(f)), f + " added");
                         }),
@@ -178,13 +182,18 @@ final class Commands {
         }
         if (o.output("table", "json").equals("json")) {
             JsonObjectBuilder json = Texts.JSON.createObjectBuilder();
-            found.forEach(e -> json.add(e.getKey(), Texts.JSON.createObjectBuilder().add("value", e.getValue().value()).add("layer", layer(e.getValue()))));
+            Map<String, Setting> settings = engine.settings();
+            found.forEach(e -> json.add(e.getKey(), Texts.JSON.createObjectBuilder().add("value", e.getValue().value()).add("layer", layer(e.getValue()))
+                    .add("default", settings.get(e.getKey()).standard()).add("form", settings.get(e.getKey()).form())
+                    .add("description", settings.get(e.getKey()).description())));
             c.out().print(Texts.pretty(json.build()));
             return 0;
         }
         List<String[]> rows = new ArrayList<>();
-        rows.add(new String[] {"KEY", "VALUE", "LAYER"});
-        found.forEach(e -> rows.add(new String[] {e.getKey(), e.getValue().value().isEmpty() ? "\"\"" : e.getValue().value(), layer(e.getValue())}));
+        rows.add(new String[] {"KEY", "VALUE", "LAYER", "FORM", "DESCRIPTION"});
+        Map<String, Setting> settings = engine.settings();
+        found.forEach(e -> rows.add(new String[] {e.getKey(), e.getValue().value().isEmpty() ? "\"\"" : e.getValue().value(), layer(e.getValue()),
+                settings.get(e.getKey()).form(), settings.get(e.getKey()).description()}));
         table(rows, c.out());
         return 0;
     }

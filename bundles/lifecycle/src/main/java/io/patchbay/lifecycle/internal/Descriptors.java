@@ -30,9 +30,9 @@ final class Descriptors {
     static final String ENTRY = "META-INF/patchbay/feature.json";
 
     /**
-     * @param config shipped defaults, key to value; these are all the keys there are
+     * @param config these are all the keys there are
      */
-    record Described(FeatureDescriptor descriptor, Map<String, String> config) {
+    record Described(FeatureDescriptor descriptor, Map<String, Setting> config) {
     }
 
     private Descriptors() {
@@ -42,7 +42,7 @@ final class Descriptors {
     static Described parse(byte[] json, String source) {
         try {
             return read(Texts.parse(json));
-        } catch (JsonException | IllegalArgumentException | ClassCastException e) {
+        } catch (JsonException | IllegalArgumentException | ArithmeticException | ClassCastException e) {
             throw new IllegalArgumentException(source + ": " + ENTRY + ": " + e.getMessage(), e);
         }
     }
@@ -79,12 +79,39 @@ final class Descriptors {
             new VersionRange(schema);
             return new UsedMap(text(u, "name", null, at), schema);
         });
-        Map<String, String> config = new LinkedHashMap<>();
+        Map<String, Setting> config = new LinkedHashMap<>();
         if (o.containsKey("config")) {
-            object(o.get("config"), "config").forEach((k, v) -> config.put(k, string(v, "config." + k)));
+            object(o.get("config"), "config").forEach((k, v) -> config.put(k, setting(v, "config." + k)));
         }
         return new Described(new FeatureDescriptor(name, version, text(o, "summary", null), abi, stages, maps, uses, strings(o, "kernel"),
                 oneOf(Disable.values(), text(o, "disable", null), "disable"), strings(o, "requires"), strings(o, "commands"), flag(o, "onAddPath")), Map.copyOf(config));
+    }
+
+    /** A text is a default without further conditions. */
+    private static Setting setting(JsonValue v, String at) {
+        if (v instanceof JsonString s) {
+            return Setting.text(s.getString());
+        }
+        if (!(v instanceof JsonObject o)) {
+            throw new IllegalArgumentException(at + " must be a text in quotes, or an object with default and type");
+        }
+        known(o, at, "default", "type", "min", "max", "values", "description");
+        Setting.Type type = oneOf(Setting.Type.values(), text(o, "type", "text", at), at + ".type");
+        for (String only : List.of("min", "max")) {
+            if (o.containsKey(only) && type != Setting.Type.INT) {
+                throw new IllegalArgumentException(at + "." + only + " is for type int only");
+            }
+        }
+        List<String> values = strings(o, "values");
+        if (values.isEmpty() == (type == Setting.Type.CHOICE)) {
+            throw new IllegalArgumentException(at + ".values is for type choice, which needs it");
+        }
+        Setting s = new Setting(text(o, "default", null, at), type, o.containsKey("min") ? (Long) whole(o, "min", at) : null,
+                o.containsKey("max") ? (Long) whole(o, "max", at) : null, values, text(o, "description", "", at));
+        s.problem(s.standard()).ifPresent(p -> {
+            throw new IllegalArgumentException(at + ".default: " + p);
+        });
+        return s;
     }
 
     private static Hook hook(String text, String at) {
@@ -163,8 +190,12 @@ final class Descriptors {
     }
 
     private static int number(JsonObject o, String name, String at) {
+        return Math.toIntExact(whole(o, name, at));
+    }
+
+    private static long whole(JsonObject o, String name, String at) {
         if (o.get(name) instanceof JsonNumber n && n.isIntegral()) {
-            return n.intValueExact();
+            return n.longValueExact();
         }
         throw new IllegalArgumentException(at + "." + name + " must be a whole number");
     }

@@ -49,6 +49,9 @@ final class Engine implements Features {
     interface Registry {
         /** @return withdraws it */
         Runnable publish(Permit permit);
+
+        /** Effective values of a feature, before its permit. @param values Long, Boolean and String */
+        void configure(String feature, Map<String, Object> values) throws IOException;
     }
 
     private record Live(Permit permit, Runnable withdraw) {
@@ -117,11 +120,11 @@ final class Engine implements Features {
         installAll();
         generation(running);
         for (String f : taking(record)) {
-            publish(f, pipeline::map);
+            if (!live.containsKey(f)) {
+                publish(f, pipeline::map);
+            }
         }
-        for (String f : record.features().keySet()) {
-            warnUnknown(f);
-        }
+        record.features().keySet().forEach(this::warnIneffective);
         started = true;
         news();
     }
@@ -247,17 +250,39 @@ final class Engine implements Features {
             return;
         }
         String title = running.isPresent() ? "start: the record differs from generation " + running.get().epoch() : "first generation";
+        Pipeline.Prepared next = null;
         try {
-            Pipeline.Prepared next = pipeline.prepare(new GenerationSpec(parts(record), 0, title, false));
+            next = pipeline.prepare(new GenerationSpec(parts(record), 0, title, false));
+            if (running.isPresent()) {
+                fillRebuilt(next);
+            }
             Ledger l = next.commit();
+            live.values().forEach(x -> x.permit.maps(pipeline::map));
             LOG.info("Generation {} in charge: {}", l.toEpoch(), title);
-        } catch (DatapathException e) {
+        } catch (DatapathException | ChangeRefused | IOException | InterruptedException e) {
+            if (next != null && !(e instanceof DatapathException)) {
+                next.discard();
+            }
+            List.copyOf(live.keySet()).forEach(this::withdraw);
             LOG.error("No new generation; {}: {}", running.isPresent() ? "generation " + running.get().epoch() + " stays in charge" : "pods have no network",
                     e.getMessage());
             Set<String> inCharge = running.map(g -> g.features().stream().map(f -> f.name() + " " + f.digest()).collect(Collectors.toSet())).orElse(Set.of());
             taking(record).stream().filter(f -> !inCharge.contains(f + " " + jars.get(f).digest()))
                     .forEach(f -> failed.put(f, "no generation could be built: " + e.getMessage()));
         }
+    }
+
+    /** Maps that begin empty are filled before the switch, as in an update: until then the generation in charge has what they held. */
+    private void fillRebuilt(Pipeline.Prepared next) throws ChangeRefused, IOException, InterruptedException {
+        Set<String> rebuilt = taking(record).stream().filter(f -> jars.get(f).descriptor().maps().stream()
+                .anyMatch(m -> m.migration() == FeatureDescriptor.Migration.REBUILD)).collect(Collectors.toCollection(TreeSet::new));
+        if (rebuilt.isEmpty()) {
+            return;
+        }
+        for (String f : taking(record)) {
+            publish(f, next::map);
+        }
+        awaitReady(rebuilt);
     }
 
     /** Without the core's own stages: they change with the distribution, and enter with the next generation. */
@@ -336,7 +361,11 @@ final class Engine implements Features {
     private void publish(String feature, Function<String, MapHandle> maps) throws IOException {
         FeatureJar jar = jars.get(feature);
         Path own = Files.createDirectories(stateDirectory.resolve("features").resolve(feature));
-        Permit permit = new Permit(jar, layers.values(feature, jar.config()), own, controllers, maps,
+        Map<String, String> values = layers.values(feature, jar.config());
+        Map<String, Object> typed = new TreeMap<>();
+        values.forEach((k, v) -> typed.put(k, jar.config().get(k).typed(v)));
+        registry.configure(feature, typed);
+        Permit permit = new Permit(jar, values, own, controllers, maps,
                 record.features().containsKey(feature) && record.features().get(feature).desired() == Desired.DRAINING, this::news);
         live.put(feature, new Live(permit, registry.publish(permit)));
         news();
@@ -397,16 +426,56 @@ final class Engine implements Features {
             }
             Record.Entry e = record.features().get(j.name());
             if (e == null) {
-                throw new ChangeRefused("this node has no feature " + j.name() + "; add it with 'feature add'");
+                titles.add("add " + j.name() + " " + j.version());
+                after = after.with(j.name(), new Record.Entry(Desired.ENABLED, j.version(), j.digest(), List.of(), 0));
+                continue;
             }
-            if (e.digest().equals(j.digest())) {
+            if (e.digest().equals(j.digest()) && sameVersion(bundles.version(j.name()), j.version())) {
                 throw new ChangeRefused(j.name() + " " + j.version() + " is what this node has already; nothing to do");
             }
             titles.add(j.name() + " " + e.version() + " -> " + j.version());
-            after = after.with(j.name(), e.replacedBy(j.version(), j.digest()));
+            after = after.with(j.name(), e.digest().equals(j.digest()) ? e : e.replacedBy(j.version(), j.digest()));
+        }
+        Map<String, FeatureJar> started = new LinkedHashMap<>(replaced);
+        for (FeatureJar j : updates) {
+            if (after.features().get(j.name()).desired() == Desired.DISABLED) {
+                // Nothing of it runs; it will be this version that is enabled.
+                started.remove(j.name());
+            } else {
+                refuseUnfit(j, after);
+            }
         }
         probe(updates);
-        return change(String.join(", ", titles), after, replaced, oneWay);
+        Ledger ledger = change(String.join(", ", titles), after, started, oneWay);
+        jars.putAll(replaced);
+        return ledger;
+    }
+
+    /** A version may need more than its predecessor did. */
+    private void refuseUnfit(FeatureJar jar, Record after) throws ChangeRefused {
+        Optional<String> lacking = missingOfKernel(jar);
+        if (lacking.isPresent()) {
+            throw new ChangeRefused(jar.name() + " " + jar.version() + " can't run here: " + lacking.get());
+        }
+        List<String> missing = jar.descriptor().requires().stream()
+                .filter(r -> !after.features().containsKey(r) || after.features().get(r).desired() != Desired.ENABLED).toList();
+        if (!missing.isEmpty()) {
+            throw new ChangeRefused(jar.name() + " requires " + String.join(", ", missing) + "; 'feature add' or 'feature enable' that first, or give its jar too");
+        }
+    }
+
+    /** What somebody has installed by {@code update} of the framework itself enters as a change. @param content jar as it runs now */
+    void updatedByHand(String feature, InputStream content) throws ChangeRefused, IOException {
+        FeatureJar now = take(content, "the bundle of " + feature + " that was updated by hand");
+        FeatureJar before = jars.get(feature);
+        if (!now.name().equals(feature)) {
+            throw new ChangeRefused("the bundle of " + feature + " was replaced by hand by one of feature " + now.name());
+        }
+        if (before != null && before.descriptor().equals(now.descriptor()) && before.objects().equals(now.objects())) {
+            LOG.info("The bundle of {} was updated by hand; its descriptor and its datapath are the same", feature);
+            return;
+        }
+        update(List.of(now), false);
     }
 
     /** Puts a jar into the store and reads it. */
@@ -781,16 +850,20 @@ final class Engine implements Features {
     // ---- configuration ----
 
     static final String SELF = "lifecycle";
-    static final Map<String, String> OWN_KEYS = Map.of("ready-seconds", "20", "drain-seconds", "300");
+    static final Map<String, Setting> OWN_KEYS = Map.of(
+            "ready-seconds", new Setting("20", Setting.Type.INT, 0L, 3600L, List.of(), "how long an update waits until its features have filled their maps"),
+            "drain-seconds", new Setting("300", Setting.Type.INT, 0L, 86_400L, List.of(), "how long a feature that is being disabled keeps what still uses it"));
 
     Duration seconds(String key) {
-        String v = layers.values(SELF, OWN_KEYS).get(key);
-        try {
-            return Duration.ofSeconds(Long.parseLong(v));
-        } catch (NumberFormatException e) {
-            LOG.warn("lifecycle.{} = '{}' is no number; {} is used", key, v, OWN_KEYS.get(key));
-            return Duration.ofSeconds(Long.parseLong(OWN_KEYS.get(key)));
-        }
+        return Duration.ofSeconds(Long.parseLong(layers.values(SELF, OWN_KEYS).get(key)));
+    }
+
+    /** All keys as they are declared, {@code feature.key}. */
+    Map<String, Setting> settings() {
+        Map<String, Setting> all = new TreeMap<>();
+        OWN_KEYS.forEach((k, s) -> all.put(SELF + "." + k, s));
+        jars.forEach((f, j) -> j.config().forEach((k, s) -> all.put(f + "." + k, s)));
+        return all;
     }
 
     /** All keys with value and layer, {@code feature.key}. */
@@ -811,11 +884,22 @@ final class Engine implements Features {
                     + known.keySet().stream().map(k -> k.substring(0, k.indexOf('.'))).distinct().collect(Collectors.joining(", "))
                     : "known: " + String.join(", ", own)));
         }
+        Optional<String> problem = value.flatMap(settings().get(key)::problem);
+        if (problem.isPresent()) {
+            throw new ChangeRefused(key + ": " + problem.get());
+        }
         layers.operator(key, value);
         reconfigured();
     }
 
-    void cluster(Map<String, String> values) throws IOException {
+    /** The cluster's layer: taken whole, or with a value that its key does not allow not at all. @throws ChangeRefused naming these */
+    void cluster(Map<String, String> values) throws ChangeRefused, IOException {
+        Map<String, Setting> known = settings();
+        List<String> wrong = values.entrySet().stream().filter(e -> known.containsKey(e.getKey()))
+                .flatMap(e -> known.get(e.getKey()).problem(e.getValue()).map(p -> e.getKey() + ": " + p).stream()).toList();
+        if (!wrong.isEmpty()) {
+            throw new ChangeRefused(String.join("; ", wrong));
+        }
         layers.cluster(values);
         reconfigured();
     }
@@ -829,15 +913,14 @@ final class Engine implements Features {
                 withdraw(f);
                 publish(f, pipeline::map);
             }
-            warnUnknown(f);
+            warnIneffective(f);
         }
     }
 
-    private void warnUnknown(String f) {
+    private void warnIneffective(String f) {
         FeatureJar j = jars.get(f);
         if (j != null) {
-            layers.unknown(f, j.config()).forEach((k, layer) -> LOG.warn("{} (layer {}) is no key of feature {} {} and has no effect; known: {}", k, layer, f,
-                    j.version(), String.join(", ", new TreeSet<>(j.config().keySet()))));
+            layers.ineffective(f, j.config()).forEach(problem -> LOG.warn("Configuration without effect: {}", problem));
         }
     }
 

@@ -23,7 +23,7 @@ import org.osgi.framework.Version;
  * @param objects    path in the jar to the file in the store
  * @param components whether it has components, of which one must call ready; a feature without any is ready at once
  */
-record FeatureJar(String digest, Path jar, String symbolicName, FeatureDescriptor descriptor, Map<String, String> config, Map<String, Path> objects,
+record FeatureJar(String digest, Path jar, String symbolicName, FeatureDescriptor descriptor, Map<String, Setting> config, Map<String, Path> objects,
                   boolean components) {
     /** @param shown the name by which the user knows the jar @throws IllegalArgumentException when it is no feature of this product, and why */
     static FeatureJar read(Store store, String digest, String shown) throws IOException {

@@ -5,21 +5,26 @@ import java.io.Reader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Configuration: shipped default, node file, cluster, operator, in rising order. Keys are {@code feature.key}. Thread-safe.
+ * Configuration: the feature's default, the distribution's, node file, cluster, operator, in rising order. Keys are {@code feature.key}. A value
+ * that its key does not allow counts for nothing: the one below it holds. Thread-safe.
  */
 final class Layers {
     private static final Logger LOG = LoggerFactory.getLogger(Layers.class);
 
-    enum Layer { DEFAULT, NODE, CLUSTER, OPERATOR }
+    enum Layer { DEFAULT, DISTRIBUTION, NODE, CLUSTER, OPERATOR }
 
     /** @param layer that the value comes from */
     record Value(String value, Layer layer) {
@@ -31,8 +36,10 @@ final class Layers {
     /**
      * @param directory state directory: {@code config.properties} is the node's, {@code operator.properties} is written here
      * @param given     of the node layer, by the launcher; win over the file
+     * @param shipped   of the distribution
      */
-    Layers(Path directory, Map<String, String> given) throws IOException {
+    Layers(Path directory, Map<String, String> given, Map<String, String> shipped) throws IOException {
+        layers.put(Layer.DISTRIBUTION, Map.copyOf(shipped));
         operatorFile = directory.resolve("operator.properties");
         Map<String, String> node = new TreeMap<>(load(directory.resolve("config.properties")));
         node.putAll(given);
@@ -56,30 +63,48 @@ final class Layers {
     }
 
     /** The shipped keys with their effective values. */
-    synchronized Map<String, Value> effective(String feature, Map<String, String> shipped) {
+    synchronized Map<String, Value> effective(String feature, Map<String, Setting> shipped) {
         Map<String, Value> all = new TreeMap<>();
-        shipped.forEach((key, value) -> {
-            Value v = new Value(value, Layer.DEFAULT);
-            for (Layer l : new Layer[] {Layer.NODE, Layer.CLUSTER, Layer.OPERATOR}) {
-                String own = layers.get(l).get(feature + "." + key);
-                v = own == null ? v : new Value(own, l);
+        shipped.forEach((key, setting) -> {
+            Value v = new Value(setting.standard(), Layer.DEFAULT);
+            for (Map.Entry<Layer, Map<String, String>> l : layers.entrySet()) {
+                String own = l.getValue().get(feature + "." + key);
+                v = own == null || setting.problem(own).isPresent() ? v : new Value(own, l.getKey());
             }
             all.put(key, v);
         });
         return all;
     }
 
-    Map<String, String> values(String feature, Map<String, String> shipped) {
+    Map<String, String> values(String feature, Map<String, Setting> shipped) {
         Map<String, String> all = new LinkedHashMap<>();
         effective(feature, shipped).forEach((k, v) -> all.put(k, v.value()));
         return Map.copyOf(all);
     }
 
-    /** Keys of a layer that begin with {@code feature.} and that the feature does not have. */
-    synchronized Map<String, Layer> unknown(String feature, Map<String, String> shipped) {
-        Map<String, Layer> all = new TreeMap<>();
-        layers.forEach((layer, values) -> values.keySet().stream().filter(k -> k.startsWith(feature + "."))
-                .filter(k -> !shipped.containsKey(k.substring(feature.length() + 1))).forEach(k -> all.put(k, layer)));
+    /** What is said in some layer about a feature and has no effect, each with the reason. */
+    synchronized List<String> ineffective(String feature, Map<String, Setting> shipped) {
+        List<String> all = new ArrayList<>();
+        layers.forEach((layer, values) -> {
+            String place = " (layer " + layer.name().toLowerCase(Locale.ROOT) + ")";
+            all.addAll(problems(values, feature, shipped).stream().map(p -> p + place).toList());
+        });
+        return all;
+    }
+
+    /** What is wrong in these values as far as they are about this feature. */
+    static List<String> problems(Map<String, String> values, String feature, Map<String, Setting> shipped) {
+        List<String> all = new ArrayList<>();
+        values.forEach((k, v) -> {
+            if (k.startsWith(feature + ".")) {
+                Setting s = shipped.get(k.substring(feature.length() + 1));
+                if (s == null) {
+                    all.add(k + " is no key of feature " + feature + "; known: " + String.join(", ", new TreeSet<>(shipped.keySet())));
+                } else {
+                    s.problem(v).ifPresent(p -> all.add(k + ": " + p));
+                }
+            }
+        });
         return all;
     }
 

@@ -28,10 +28,12 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.osgi.framework.Bundle;
 import org.osgi.framework.BundleContext;
 import org.osgi.framework.BundleEvent;
 import org.osgi.framework.ServiceRegistration;
 import org.osgi.framework.SynchronousBundleListener;
+import org.osgi.service.cm.ConfigurationAdmin;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
@@ -57,21 +59,25 @@ public final class LifecycleComponent implements Features, Changes {
     private final SynchronousBundleListener bundleListener;
     private final List<ServiceRegistration<?>> commands = new ArrayList<>();
     private final AtomicBoolean looking = new AtomicBoolean();
+    private final ConfigurationAdmin configurations;
+    private volatile Thread worker;
     private Subscription clusterConfig;
 
     @Activate
     public LifecycleComponent(BundleContext context, @Reference Pipeline pipeline, @Reference KernelFeatures kernel, @Reference Controllers controllers,
-                              @Reference ServiceComponentRuntime components) throws IOException {
+                              @Reference ServiceComponentRuntime components, @Reference ConfigurationAdmin configurations) throws IOException {
         this.context = context;
         Path state = Path.of(required(Launch.STATE_DIR));
         nodeName = required(Launch.NODE_NAME);
         Bundles bundles = new Bundles(context, components);
-        engine = new Engine(pipeline, kernel, controllers, bundles, this::register, state, new Repository(Path.of(required(Launch.DISTRIBUTION_DIR))),
-                new Layers(state, given()));
+        this.configurations = configurations;
+        Repository repository = new Repository(Path.of(required(Launch.DISTRIBUTION_DIR)));
+        engine = new Engine(pipeline, kernel, controllers, bundles, new ServiceRegistry(), state, repository, new Layers(state, given(), shipped(repository)));
         thread = new ScheduledThreadPoolExecutor(1, work -> {
             Thread t = new Thread(work, "lifecycle");
             t.setDaemon(true);
             t.setContextClassLoader(null);
+            worker = t;
             return t;
         });
         thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
@@ -84,6 +90,9 @@ public final class LifecycleComponent implements Features, Changes {
                     engine.bundleStopped(feature);
                 } else {
                     engine.news();
+                    if (event.getType() == BundleEvent.UPDATED && Thread.currentThread() != worker) {
+                        updatedByHand(feature, event.getBundle());
+                    }
                 }
             }
         };
@@ -93,6 +102,16 @@ public final class LifecycleComponent implements Features, Changes {
         }
         // Activation does not wait for the kernel.
         thread.execute(this::begin);
+    }
+
+    /** A damaged file of the distribution costs its values, not the node. */
+    private static Map<String, String> shipped(Repository repository) {
+        try {
+            return repository.defaults();
+        } catch (IOException | IllegalArgumentException e) {
+            LOG.error("The distribution's defaults are not used: {}", e.getMessage());
+            return Map.of();
+        }
     }
 
     private String required(String property) {
@@ -139,18 +158,41 @@ public final class LifecycleComponent implements Features, Changes {
         engine.close();
     }
 
-    private Runnable register(Permit permit) {
-        Hashtable<String, Object> properties = new Hashtable<>();
-        properties.put(FeatureRuntime.FEATURE, permit.feature());
-        properties.put("version", permit.version());
-        ServiceRegistration<FeatureRuntime> r = context.registerService(FeatureRuntime.class, permit, properties);
-        return () -> {
-            try {
-                r.unregister();
-            } catch (IllegalStateException e) {
-                LOG.debug("Permit of {} was gone already", permit.feature());
-            }
-        };
+    /** On the framework's thread, which holds locks: the change itself is ours. */
+    private void updatedByHand(String feature, Bundle bundle) {
+        try {
+            thread.execute(() -> {
+                try {
+                    engine.updatedByHand(feature, Bundles.content(bundle));
+                } catch (ChangeRefused | IOException | RuntimeException e) {
+                    LOG.warn("Feature {} was updated by hand and stays frozen: {}", feature, e.getMessage());
+                }
+            });
+        } catch (RejectedExecutionException e) {
+            LOG.debug("Stopping");
+        }
+    }
+
+    private final class ServiceRegistry implements Engine.Registry {
+        @Override
+        public Runnable publish(Permit permit) {
+            Hashtable<String, Object> properties = new Hashtable<>();
+            properties.put(FeatureRuntime.FEATURE, permit.feature());
+            properties.put("version", permit.version());
+            ServiceRegistration<FeatureRuntime> r = context.registerService(FeatureRuntime.class, permit, properties);
+            return () -> {
+                try {
+                    r.unregister();
+                } catch (IllegalStateException e) {
+                    LOG.debug("Permit of {} was gone already", permit.feature());
+                }
+            };
+        }
+
+        @Override
+        public void configure(String feature, Map<String, Object> values) throws IOException {
+            configurations.getConfiguration(Repository.PID + feature, "?").updateIfDifferent(new Hashtable<>(values));
+        }
     }
 
     @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC)
@@ -193,6 +235,8 @@ public final class LifecycleComponent implements Features, Changes {
         });
         try {
             engine.cluster(values);
+        } catch (ChangeRefused e) {
+            LOG.error("ConfigMap {} is refused whole, and what it said before stays: {}", CLUSTER_CONFIG, e.getMessage());
         } catch (IOException e) {
             LOG.error("The cluster's configuration can't be applied: {}", e.toString());
         }

@@ -2,6 +2,7 @@ package io.patchbay.lifecycle.internal;
 
 import jakarta.json.JsonException;
 import jakarta.json.JsonObject;
+import jakarta.json.JsonString;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.DirectoryStream;
@@ -19,10 +20,41 @@ final class Repository {
     record Item(Path jar, String digest, String feature) {
     }
 
+    /** Of the configuration of a feature, followed by its name. */
+    static final String PID = "io.patchbay.";
+
     private final Path distribution;
 
     Repository(Path distribution) {
         this.distribution = distribution;
+    }
+
+    /**
+     * {@code config/defaults.json}: what the distribution sets above the features' own defaults, in the Configurator's format: an object for each
+     * PID {@code io.patchbay.FEATURE}.
+     *
+     * @return {@code feature.key} to value
+     */
+    Map<String, String> defaults() throws IOException {
+        Path file = distribution.resolve("config/defaults.json");
+        Map<String, String> all = new TreeMap<>();
+        if (!Files.exists(file)) {
+            return all;
+        }
+        read(file).forEach((pid, values) -> {
+            if (pid.startsWith(":configurator:")) {
+                return;
+            }
+            if (!pid.startsWith(PID) || !(values instanceof JsonObject o)) {
+                throw new IllegalArgumentException(file + ": '" + pid + "' must be an object with a name " + PID + "FEATURE");
+            }
+            o.forEach((key, value) -> {
+                if (!key.startsWith(":configurator:")) {
+                    all.put(pid.substring(PID.length()) + "." + key, value instanceof JsonString s ? s.getString() : value.toString());
+                }
+            });
+        });
+        return all;
     }
 
     /** Features that this distribution enables on a new node, in an order in which each comes after what it requires. */
@@ -62,7 +94,7 @@ final class Repository {
         JsonObject json = read(file);
         JsonObject extensions = json.getJsonObject("extensions");
         if (extensions != null && extensions.containsKey("patchbay-requires")) {
-            for (var r : extensions.getJsonObject("patchbay-requires").getJsonObject("json").getJsonArray("requires").getValuesAs(jakarta.json.JsonString.class)) {
+            for (var r : extensions.getJsonObject("patchbay-requires").getJsonObject("json").getJsonArray("requires").getValuesAs(JsonString.class)) {
                 collect(r.getString(), all, seen);
             }
         }

@@ -17,7 +17,7 @@ class DescriptorsTest {
              "stages":[{"object":"bpf/c.o","program":"ct_lookup","hook":"pod-egress","order":500}],
              "maps":[{"name":"ct4","object":"bpf/c.o","schema":"1.0","migration":"copy","maxEntries":1000}],
              "uses":[{"name":"endpoints","schema":"[1.0,2)"}],"kernel":["ringbuf"],"disable":"never",
-             "requires":["endpoint"],"commands":["bpf ct list"],"onAddPath":true,"config":{"max":"1000"}}""";
+             "requires":["endpoint"],"commands":["bpf ct list"],"onAddPath":true,"config":{"max":"1000","n":{"default":"1","type":"int","min":0}}}""";
 
     @Test
     void readsTheWhole() {
@@ -28,7 +28,8 @@ class DescriptorsTest {
         assertEquals(FeatureDescriptor.Migration.COPY, f.maps().get(0).migration());
         assertEquals(1000, f.maps().get(0).maxEntries());
         assertEquals(FeatureDescriptor.Disable.NEVER, f.disable());
-        assertEquals("1000", d.config().get("max"));
+        assertEquals("1000", d.config().get("max").standard());
+        assertEquals("int 0..", d.config().get("n").form());
         assertTrue(f.onAddPath());
     }
 
@@ -40,7 +41,11 @@ class DescriptorsTest {
         "\"order\":500 | \"oder\":500 | stages[0].oder is no field; known: object",
         "\"disable\":\"never\" | \"disable\":\"drain\" | disable: 'drain' is none of instant, drained, override, never",
         "\"summary\":\"s\", | '' | summary is missing",
-        "\"max\":\"1000\" | \"max\":1000 | config.max must be a text in quotes",
+        "\"max\":\"1000\" | \"max\":1000 | config.max must be a text in quotes, or an object",
+        "\"default\":\"1\" | \"default\":\"-1\" | config.n.default: -1 is out of range (at least 0)",
+        "\"default\":\"1\" | \"defualt\":\"1\" | config.n.defualt is no field; known: default, type",
+        "\"type\":\"int\" | \"type\":\"bool\" | config.n.min is for type int only",
+        "\"type\":\"int\",\"min\":0 | \"type\":\"choice\" | config.n.values is for type choice",
         "\"schema\":\"1.0\" | \"schema\":\"one\" | one",
         "\"name\":\"conntrack\" | \"name\":\"../x\" | name: '../x' may consist of",
         "\"kernel\":[\"ringbuf\"] | \"kernel\":\"ringbuf\" | kernel must be a list",

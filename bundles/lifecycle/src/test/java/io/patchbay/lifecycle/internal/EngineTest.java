@@ -36,6 +36,7 @@ class EngineTest {
 
     private final MemoryPipeline pipeline = new MemoryPipeline();
     private final Map<String, Permit> permits = new TreeMap<>();
+    private final Map<String, Map<String, Object>> configured = new TreeMap<>();
     private final Set<String> silent = new HashSet<>();
     private final Set<String> kernelLacks = new HashSet<>();
     private final List<String> brought = new ArrayList<>();
@@ -251,6 +252,93 @@ class EngineTest {
         assertEquals(State.RUNNING, state("policy"));
     }
 
+    @Test
+    void jarOfAFeatureThatIsNotKnownIsAdded() throws Exception {
+        assertEquals("add acme 1.0.0", update(Jars.jar("acme", "1.0.0", ",\"disable\":\"instant\",\"requires\":[\"endpoint\"]")).title());
+        assertEquals(State.RUNNING, state("acme"));
+        boot();
+        assertEquals(State.RUNNING, state("acme"));
+        engine.disable("acme", false, false);
+        update(Jars.jar("acme", "1.1.0", ",\"disable\":\"instant\""));
+        assertEquals(State.DISABLED, state("acme"));
+        engine.enable("acme");
+        assertEquals("1.1.0", permits.get("acme").version());
+    }
+
+    @Test
+    void jarThatNeedsWhatIsNotThereIsRefused() throws Exception {
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("acme", "1.0.0", ",\"disable\":\"instant\",\"requires\":[\"bandwidth\"]")));
+        assertTrue(e.getMessage().contains("acme requires bandwidth"), e.getMessage());
+        kernelLacks.add("map:arena");
+        e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\",\"kernel\":[\"map:arena\"]")));
+        assertTrue(e.getMessage().contains("the kernel lacks map:arena"), e.getMessage());
+        assertEquals(1, pipeline.committed.size());
+    }
+
+    @Test
+    void anotherVersionByHandEntersAsAChange() throws Exception {
+        bundles.installed.put("policy", "1.1.0");
+        assertEquals(State.FROZEN, state("policy"));
+        engine.updatedByHand("policy", new ByteArrayInputStream(Jars.jar("policy", "1.1.0", ",\"disable\":\"override\"")));
+        assertEquals(State.RUNNING, state("policy"));
+        assertEquals("1.1.0", permits.get("policy").version());
+        pipeline.refused = "policy 1.2.0";
+        bundles.installed.put("policy", "1.2.0");
+        assertThrows(ChangeRefused.class, () -> engine.updatedByHand("policy", new ByteArrayInputStream(Jars.jar("policy", "1.2.0", ",\"disable\":\"override\""))));
+        assertEquals(State.FROZEN, state("policy"));
+        assertEquals(2, pipeline.current.epoch());
+    }
+
+    @Test
+    void startWaitsForMapsThatBeginEmpty() throws Exception {
+        String rebuild = ",\"disable\":\"override\",\"maps\":[{\"name\":\"m\",\"object\":\"bpf/x.o\",\"schema\":\"1.0\",\"migration\":\"rebuild\"}]";
+        engine.configure("lifecycle.ready-seconds", Optional.of("0"));
+        update(Jars.jar("policy", "1.1.0", rebuild));
+        FeatureJar next = take(Jars.jar("policy", "1.2.0", rebuild));
+        StateFiles files = new StateFiles(directory.resolve("state"));
+        Record now = files.read().orElseThrow();
+        files.write(now.with("policy", now.features().get("policy").replacedBy("1.2.0", next.digest())));
+        silent.add("policy 1.2.0");
+        boot();
+        assertEquals(2, pipeline.current.epoch());
+        assertEquals(State.FAILED, state("policy"));
+        assertTrue(engine.get("policy").orElseThrow().detail().contains("not ready within 0 s"), engine.get("policy").orElseThrow().detail());
+        assertEquals(State.RUNNING, state("masquerade"));
+        silent.clear();
+        boot();
+        assertEquals(3, pipeline.current.epoch());
+        assertEquals(State.RUNNING, state("policy"));
+        assertEquals(0, pipeline.open);
+    }
+
+    @Test
+    void valuesThatAKeyDoesNotAllowAreRefusedWhole() throws Exception {
+        update(Jars.jar("acme", "1.0.0", ",\"disable\":\"instant\",\"config\":{\"min\":{\"default\":\"0\",\"type\":\"int\",\"min\":0,\"max\":255},\"on\":{\"default\":\"true\",\"type\":\"bool\"}}"));
+        assertEquals(Map.of("min", 0L, "on", true), configured.get("acme"));
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> engine.configure("acme.min", Optional.of("256")));
+        assertEquals("acme.min: 256 is out of range (0 to 255)", e.getMessage());
+        e = assertThrows(ChangeRefused.class, () -> engine.cluster(Map.of("acme.on", "yes", "policy.mode", "always")));
+        assertTrue(e.getMessage().contains("acme.on: 'yes' is neither true nor false"), e.getMessage());
+        assertEquals("default", permits.get("policy").config().get("mode"));
+        Files.writeString(directory.resolve("state/config.properties"), "acme.min=many\n");
+        boot();
+        assertEquals(new Layers.Value("0", Layers.Layer.DEFAULT), engine.configuration().get("acme.min"));
+        engine.configure("acme.min", Optional.of("7"));
+        assertEquals(Map.of("min", 7L, "on", true), configured.get("acme"));
+    }
+
+    @Test
+    void distributionSetsDefaultsOfItsOwn() throws Exception {
+        Files.createDirectories(directory.resolve("distribution/config"));
+        Files.writeString(directory.resolve("distribution/config/defaults.json"),
+                "{\":configurator:resource-version\":1,\"io.patchbay.policy\":{\"mode\":\"always\"},\"io.patchbay.lifecycle\":{\"ready-seconds\":30}}");
+        boot();
+        assertEquals(new Layers.Value("always", Layers.Layer.DISTRIBUTION), engine.configuration().get("policy.mode"));
+        assertEquals(30, engine.seconds("ready-seconds").toSeconds());
+        engine.cluster(Map.of("policy.mode", "never"));
+        assertEquals("never", permits.get("policy").config().get("mode"));
+    }
+
     private GenerationSpec.Part last(String feature) {
         return pipeline.committed.get(pipeline.committed.size() - 1).parts().stream().filter(p -> p.descriptor().name().equals(feature)).findFirst().orElseThrow();
     }
@@ -307,13 +395,24 @@ class EngineTest {
                 return Map.of();
             }
         };
-        engine = new Engine(pipeline, kernel, controllers, bundles, permit -> {
-            permits.put(permit.feature(), permit);
-            if (!silent.contains(permit.feature() + " " + permit.version())) {
-                permit.ready();
+        Engine.Registry registry = new Engine.Registry() {
+            @Override
+            public Runnable publish(Permit permit) {
+                permits.put(permit.feature(), permit);
+                if (!silent.contains(permit.feature() + " " + permit.version())) {
+                    permit.ready();
+                }
+                return () -> permits.remove(permit.feature(), permit);
             }
-            return () -> permits.remove(permit.feature(), permit);
-        }, Files.createDirectories(directory.resolve("state")), new Repository(directory.resolve("distribution")), new Layers(directory.resolve("state"), Map.of()));
+
+            @Override
+            public void configure(String feature, Map<String, Object> values) {
+                configured.put(feature, values);
+            }
+        };
+        Repository repository = new Repository(directory.resolve("distribution"));
+        engine = new Engine(pipeline, kernel, controllers, bundles, registry, Files.createDirectories(directory.resolve("state")), repository,
+                new Layers(directory.resolve("state"), Map.of(), repository.defaults()));
         engine.start();
     }
 
