@@ -8,6 +8,7 @@
  * same reason. An entry past its expiry does not exist, whether or not anybody has collected it.
  */
 #include <patchbay/packet.h>
+#include <patchbay/carry.h>
 
 #define CT_TCP_ESTABLISHED (8000 * PB_SECOND)
 #define CT_TCP_SYN (60 * PB_SECOND)
@@ -81,6 +82,9 @@ struct {
     __type(value, struct ct_entry);
 } ct6 SEC(".maps");
 
+PB_CARRIED(ct4, struct ct4_key, struct ct_entry);
+PB_CARRIED(ct6, struct ct6_key, struct ct_entry);
+
 /* Connections refused because the map was full: [0] ct4, [1] ct6. The agent collects at once when one grows. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -146,6 +150,19 @@ static __always_inline struct ct_entry *ct_find(struct __sk_buff *skb, const str
     struct ct6_key k;
     ct6_key_of(&k, t);
     return bpf_map_lookup_elem(&ct6, &k);
+}
+
+/* The same, for the first look at a packet: while a new layout takes over, entries may still be in the old map. */
+static __always_inline struct ct_entry *ct_first_find(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, const struct ct_tuple *t)
+{
+    if (pb_family(skb) == 4) {
+        struct ct4_key k;
+        ct4_key_of(&k, t);
+        return ct4_find(cfg, &k);
+    }
+    struct ct6_key k;
+    ct6_key_of(&k, t);
+    return ct6_find(cfg, &k);
 }
 
 static __always_inline void ct_tell(struct pb_scratch *s, const struct ct_entry *e)
@@ -258,7 +275,7 @@ static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struc
         if (!pb_parse_inner(skb, &in))
             return pb_next(skb, cfg);
         ct_tuple_of(&t, &in.saddr, &in.daddr, in.sport, in.dport, in.proto, in.icmp_type, !tx);
-        struct ct_entry *e = ct_find(skb, &t);
+        struct ct_entry *e = ct_first_find(skb, cfg, &t);
         if (e && e->expires > now) {
             pb_set_ct_state(skb, PB_CT_RELATED);
             ct_tell(s, e);
@@ -266,7 +283,7 @@ static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struc
         return pb_next(skb, cfg);
     }
     ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
-    struct ct_entry *e = ct_find(skb, &t);
+    struct ct_entry *e = ct_first_find(skb, cfg, &t);
     bool forward = e && !!e->out == tx;
     if (!e || e->expires <= now || (ct_bare_syn(s) && (!forward || e->tx_closing || e->rx_closing))) {
         /* A bare SYN never answers anything: it opens a connection, for which policy is asked. */

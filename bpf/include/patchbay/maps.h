@@ -24,6 +24,14 @@ struct {
     __type(value, __u32);
 } pb_epoch SEC(".maps");
 
+/* The epoch whose maps of a new layout are still being filled from the old ones; 0: none. See carry.h. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} pb_carrying SEC(".maps");
+
 /* in[hook][slot]: packets that a preamble admitted to the generation in that slot. Only ever grows. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

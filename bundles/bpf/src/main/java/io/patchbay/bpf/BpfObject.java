@@ -91,7 +91,7 @@ public final class BpfObject implements AutoCloseable {
         if (entries != null) {
             throw new IllegalArgumentException("map " + spec.name() + " is given, so its size can't be set");
         }
-        Optional<String> difference = spec.difference(given.spec());
+        Optional<String> difference = options.asIs.contains(spec.name()) ? Optional.empty() : spec.difference(given.spec());
         if (difference.isPresent()) {
             throw new BpfException("reuse", "map " + spec.name(), 0, "the object's definition differs from the given map's: " + difference.get());
         }

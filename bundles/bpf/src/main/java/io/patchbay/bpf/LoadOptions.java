@@ -12,6 +12,7 @@ public final class LoadOptions {
 
     final String name;
     final Map<String, BpfMap> maps;
+    final Set<String> asIs;
     final Map<String, Integer> maxEntries;
     final Set<String> skipped;
     final Map<String, ProgramType> types;
@@ -21,6 +22,7 @@ public final class LoadOptions {
     private LoadOptions(Builder b) {
         name = b.name;
         maps = Map.copyOf(b.maps);
+        asIs = Set.copyOf(b.asIs);
         maxEntries = Map.copyOf(b.maxEntries);
         skipped = Set.copyOf(b.skipped);
         types = Map.copyOf(b.types);
@@ -36,6 +38,7 @@ public final class LoadOptions {
     public static final class Builder {
         private String name = "patchbay";
         private final Map<String, BpfMap> maps = new LinkedHashMap<>();
+        private final Set<String> asIs = new HashSet<>();
         private final Map<String, Integer> maxEntries = new LinkedHashMap<>();
         private final Set<String> skipped = new HashSet<>();
         private final Map<String, ProgramType> types = new LinkedHashMap<>();
@@ -53,6 +56,16 @@ public final class LoadOptions {
         /** Uses an existing map. It stays the caller's; the loaded object holds a descriptor of its own. Layouts must agree. */
         public Builder map(String mapName, BpfMap map) {
             maps.put(mapName, map);
+            return this;
+        }
+
+        /**
+         * Uses an existing map whatever its layout: the object's programs find their way in it by constants, and the verifier judges
+         * them by the sizes that the map really has.
+         */
+        public Builder mapAsIs(String mapName, BpfMap map) {
+            maps.put(mapName, map);
+            asIs.add(mapName);
             return this;
         }
 

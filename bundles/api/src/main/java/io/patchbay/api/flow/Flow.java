@@ -17,9 +17,12 @@ import java.util.UUID;
  * @param reply      empty: not known, as for drops
  * @param direction  of the connection as the pod sees it that the event is about
  * @param service    the service's address before translation, when this pass translated it
+ * @param translatedSource the node's address that the packet left with, when it was masqueraded; the source's port is the one with it, its
+ *                   address the pod's
  */
 public record Flow(long sequence, Instant time, UUID uuid, Type type, int code, Verdict verdict, int dropReason, Peer source, Peer destination,
-                   Packet packet, Optional<Boolean> reply, Direction direction, Optional<Frontend> service, Origin origin) implements FlowEvent {
+                   Packet packet, Optional<Boolean> reply, Direction direction, Optional<Frontend> service,
+                   Optional<IpAddress> translatedSource, Origin origin) implements FlowEvent {
     /** Kinds of events; the numbers are those of {@code enum pb_event_type} and of Cilium's monitor. */
     public enum Type {
         DROP(1), TRACE(4), POLICY_VERDICT(5), SOCKET(7);

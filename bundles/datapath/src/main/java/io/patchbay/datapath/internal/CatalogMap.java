@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
@@ -37,6 +38,8 @@ final class CatalogMap implements MapHandle, AutoCloseable {
     private Layout key;
     private Layout value;
     private boolean closed;
+    /** While entries are carried over: deletes what the old map still has for a key. */
+    private Consumer<byte[]> alsoDelete = k -> { };
 
     CatalogMap(String name, BpfMap map) {
         this.name = name;
@@ -61,6 +64,16 @@ final class CatalogMap implements MapHandle, AutoCloseable {
             BpfMap old = map;
             set(next);
             old.close();
+        } finally {
+            lock.writeLock().unlock();
+        }
+    }
+
+    /** Before each delete of a key, from now on; the key in this map's layout. */
+    void alsoDelete(Consumer<byte[]> other) {
+        lock.writeLock().lock();
+        try {
+            alsoDelete = other;
         } finally {
             lock.writeLock().unlock();
         }
@@ -193,7 +206,10 @@ final class CatalogMap implements MapHandle, AutoCloseable {
 
     @Override
     public boolean delete(Struct k) {
-        return with("delete", m -> m.delete(bytes(k)));
+        return with("delete", m -> {
+            alsoDelete.accept(k.bytes());
+            return m.delete(bytes(k));
+        });
     }
 
     @Override
@@ -224,6 +240,7 @@ final class CatalogMap implements MapHandle, AutoCloseable {
             ByteBuffer keys = BpfMap.buffer(Math.max(1, size * m.keySize()));
             int n = 0;
             for (Struct k : gone) {
+                alsoDelete.accept(k.bytes());
                 keys.put(n * m.keySize(), k.bytes());
                 if (++n == size) {
                     m.deleteBatch(keys, n);

@@ -200,6 +200,16 @@ final class Core implements AutoCloseable {
         return System.nanoTime() - start;
     }
 
+    /** The epoch whose maps of a new layout are still being filled from the old ones; 0: none. */
+    long carrying() {
+        return map("pb_carrying").lookup(0).getInt(0) & 0xffffffffL;
+    }
+
+    /** From when on, and until when, that generation reads through to the old maps. */
+    void carrying(long generation) {
+        map("pb_carrying").update(BpfMap.intKey(0), BpfMap.intKey((int) generation));
+    }
+
     Counters counters() {
         return new Counters(map("pb_in"), map("pb_out"), map("pb_mixed"), map("pb_unprocessed"));
     }

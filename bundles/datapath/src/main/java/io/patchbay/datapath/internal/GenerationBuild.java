@@ -16,6 +16,8 @@ import io.patchbay.bpf.MapSpec;
 import io.patchbay.bpf.ObjectSpec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -29,12 +31,19 @@ import java.util.Optional;
 import java.util.Set;
 import org.osgi.framework.Version;
 import org.osgi.framework.VersionRange;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Builds one generation beside the one in charge: checks, maps, programs, chain, pins. Nothing that the running one uses is
  * touched; {@link #undo} removes everything that was made. One thread.
  */
 final class GenerationBuild {
+    private static final Logger LOG = LoggerFactory.getLogger(GenerationBuild.class);
+    /** Behind a map's name: the map of the layout before. */
+    private static final String OLD = "_old";
+    private static final String CARRY = "pb_carry_";
+
     /** One object of one feature, and the stages that come from it. */
     private record Unit(String feature, String name, ObjectSpec spec, String digest, boolean draining) {
         String where() {
@@ -206,13 +215,22 @@ final class GenerationBuild {
             for (Unit u : units) {
                 if (u.feature().equals(d.name())) {
                     for (String map : u.spec().maps().keySet()) {
-                        if (!map.equals(CoreObjects.CHAIN) && !allowed.contains(map)) {
+                        if (!map.equals(CoreObjects.CHAIN) && !allowed.contains(map) && !(isOld(u, map) && allowed.contains(base(map)))) {
                             throw new DatapathException(u.where() + " works with map " + map + ", which its descriptor lists neither under maps nor under uses");
                         }
                     }
                 }
             }
         }
+    }
+
+    /** Whether it stands for the map of the layout before: see carry.h. */
+    private static boolean isOld(Unit u, String map) {
+        return map.endsWith(OLD) && u.spec().maps().containsKey(base(map)) && u.spec().constants().containsKey(CARRY + base(map));
+    }
+
+    private static String base(String old) {
+        return old.substring(0, old.length() - OLD.length());
     }
 
     private void makeMaps() {
@@ -229,6 +247,41 @@ final class GenerationBuild {
                 generationMaps.put(m.name(), mapFor(u, m, wanted));
             }
         }
+        replacements.forEach(r -> r.migration().filter(c -> c.canReadThrough() && allReadThrough(r)).ifPresent(Migration::readThrough));
+        consent();
+    }
+
+    private boolean allReadThrough(Replacement r) {
+        for (Unit u : units) {
+            if (u.spec().maps().containsKey(r.name())) {
+                if (!isOld(u, r.name() + OLD)) {
+                    return false;
+                }
+                // Old keys and new values of more bytes than the object has places for.
+                if (slots(u, r.name(), "key") < r.old().keySize() || slots(u, r.name(), "value") < r.fresh().info().valueSize()) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+
+    private static int slots(Unit u, String map, String part) {
+        return u.spec().btf().layout(u.spec().constants().get(CARRY + map).type()).field(part).size() / Short.BYTES;
+    }
+
+    private void consent() {
+        List<String> reasons = new ArrayList<>();
+        replacements.forEach(r -> r.migration().map(Migration::oneWay).filter(w -> !w.isEmpty()).ifPresent(w -> reasons.add("map " + r.name() + " of feature "
+                + owners.get(r.name()).feature() + ": " + String.join(", ", w))));
+        if (reasons.isEmpty()) {
+            return;
+        }
+        if (!spec.oneWay()) {
+            throw new DatapathException("this change has no way back, for the version before can't take its state as it is now: "
+                    + String.join("; ", reasons) + ". Consent to that with --one-way");
+        }
+        LOG.warn("Generation {} has no way back: {}", epoch, String.join("; ", reasons));
     }
 
     private BpfMap mapFor(Unit u, FeatureDescriptor.OwnedMap m, MapSpec wanted) {
@@ -314,7 +367,11 @@ final class GenerationBuild {
     private LoadOptions options(Unit u, List<Plan.Placed> mine) {
         LoadOptions.Builder o = LoadOptions.builder().name(u.feature());
         for (String map : u.spec().maps().keySet()) {
-            o.map(map, map.equals(CoreObjects.CHAIN) ? chain : generationMaps.get(map));
+            if (isOld(u, map)) {
+                readThrough(o, u, base(map));
+            } else {
+                o.map(map, map.equals(CoreObjects.CHAIN) ? chain : generationMaps.get(map));
+            }
         }
         Set<String> wanted = new LinkedHashSet<>();
         for (Plan.Placed p : mine) {
@@ -328,6 +385,23 @@ final class GenerationBuild {
         }
         u.spec().programs().keySet().stream().filter(p -> !wanted.contains(p)).forEach(o::skip);
         return o.build();
+    }
+
+    /** The old map and where its bytes are; the map itself, unread, where nothing is carried. */
+    private void readThrough(LoadOptions.Builder o, Unit u, String map) {
+        Optional<Replacement> r = replacements.stream().filter(x -> x.name().equals(map) && x.migration().map(Migration::readsThrough).orElse(false)).findFirst();
+        o.mapAsIs(map + OLD, r.map(Replacement::old).orElseGet(() -> generationMaps.get(map)));
+        r.flatMap(Replacement::migration).ifPresent(m -> o.constant(CARRY + map + ".active", 1)
+                .constant(CARRY + map + ".key", places(m.key().reverse(), slots(u, map, "key")))
+                .constant(CARRY + map + ".value", places(m.value().sources(), slots(u, map, "value"))));
+    }
+
+    private static byte[] places(int[] bytes, int slots) {
+        ByteBuffer b = ByteBuffer.allocate(slots * Short.BYTES).order(ByteOrder.nativeOrder());
+        for (int i = 0; i < slots; i++) {
+            b.putShort((short) (i < bytes.length ? bytes[i] : Conversion.NONE));
+        }
+        return b.array();
     }
 
     List<FeatureVersion> features() {

@@ -9,11 +9,14 @@ import jakarta.json.JsonArray;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
+import jakarta.json.JsonString;
 import jakarta.json.JsonValue;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What is written down of a generation before the switch to it; the kernel's epoch decides which record is in force.
@@ -21,8 +24,9 @@ import java.util.Map;
  * @param owners      map name to who owns it; maps of features that have left stay for one more generation
  * @param baseline    the slot's counters when the generation took it over
  * @param unprocessed guard counters when the last window was closed
+ * @param copied      maps whose entries came, or are still coming, from a map of another layout
  */
-record GenerationRecord(Generation generation, Map<String, MapOwner> owners, Counters.Reading baseline, Map<Hook, Long> unprocessed) {
+record GenerationRecord(Generation generation, Map<String, MapOwner> owners, Counters.Reading baseline, Map<Hook, Long> unprocessed, Set<String> copied) {
     /**
      * @param digest of the object whose BTF defines the map; a copy is kept beside the record
      * @param absent whether no feature of this generation owns it any more
@@ -31,7 +35,7 @@ record GenerationRecord(Generation generation, Map<String, MapOwner> owners, Cou
     }
 
     GenerationRecord withUnprocessed(Map<Hook, Long> now) {
-        return new GenerationRecord(generation, owners, baseline, now);
+        return new GenerationRecord(generation, owners, baseline, now, copied);
     }
 
     JsonObject toJson() {
@@ -46,7 +50,8 @@ record GenerationRecord(Generation generation, Map<String, MapOwner> owners, Cou
         JsonObjectBuilder guards = Json.createObjectBuilder();
         unprocessed.forEach((h, n) -> guards.add(h.text(), n));
         return Json.createObjectBuilder().add("epoch", generation.epoch()).add("features", features).add("stages", stages).add("maps", maps)
-                .add("baseline", baseline.toJson()).add("unprocessed", guards).build();
+                .add("baseline", baseline.toJson()).add("unprocessed", guards).add("copied", Json.createArrayBuilder(copied))
+                .build();
     }
 
     static GenerationRecord of(JsonObject json) {
@@ -62,7 +67,15 @@ record GenerationRecord(Generation generation, Map<String, MapOwner> owners, Cou
         Map<Hook, Long> guards = new EnumMap<>(Hook.class);
         json.getJsonObject("unprocessed").keySet().forEach(h -> guards.put(Hook.ofText(h), json.getJsonObject("unprocessed").getJsonNumber(h).longValue()));
         return new GenerationRecord(new Generation(json.getJsonNumber("epoch").longValue(), features, stages), owners,
-                Counters.Reading.of(json.getJsonObject("baseline")), guards);
+                Counters.Reading.of(json.getJsonObject("baseline")), guards, texts(json, "copied"));
+    }
+
+    private static Set<String> texts(JsonObject json, String name) {
+        Set<String> all = new LinkedHashSet<>();
+        if (json.containsKey(name)) {
+            json.getJsonArray(name).forEach(v -> all.add(((JsonString) v).getString()));
+        }
+        return all;
     }
 
     private static List<JsonObject> objects(JsonArray a) {

@@ -12,17 +12,24 @@ import io.patchbay.bpf.BpfMap;
 import io.patchbay.bpf.Rcu;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,6 +46,10 @@ final class Generations implements Pipeline, AutoCloseable {
     private final LedgerFile ledgers;
     private final Counters counters;
     private final Semaphore change = new Semaphore(1, true);
+    /** How long a change waits for the one before it. */
+    private volatile Duration patience = Duration.ofMinutes(1);
+    /** Who has the right to change, for whom it is refused. */
+    private volatile String holder = "";
     /** Handles of maps that were exchanged: features may still hold them. */
     private final List<CatalogMap> handedOut = new ArrayList<>();
     private volatile Optional<GenerationRecord> current;
@@ -65,42 +76,67 @@ final class Generations implements Pipeline, AutoCloseable {
         Optional<GenerationRecord> found = epoch == 0 ? Optional.empty() : Durable.read(record(epoch)).map(GenerationRecord::of);
         if (epoch != 0 && found.isEmpty()) {
             LOG.error("generation {} is in charge but has no record in {}: it goes on working; the next change writes one", epoch, state);
-            found = Optional.of(new GenerationRecord(new Generation(epoch, List.of(), List.of()), Map.of(), Counters.Reading.ZERO, counters.unprocessed()));
+            found = Optional.of(new GenerationRecord(new Generation(epoch, List.of(), List.of()), Map.of(), Counters.Reading.ZERO, counters.unprocessed(),
+                    Set.of()));
         }
+        try {
+            tidy(found);
+        } catch (RuntimeException e) {
+            LOG.error("what an interrupted change left can't be completed or removed; traffic goes on, the next change tries again", e);
+        }
+        return found;
+    }
+
+    /**
+     * Completes and removes what an interrupted change left, whether a kill or a failure interrupted it. The generation in charge stays as it
+     * is; its maps of a new layout take their names, with what the old ones still had.
+     */
+    private void tidy(Optional<GenerationRecord> found) {
+        long epoch = core.epoch();
         List<Long> left = core.pinnedGenerations().stream().filter(g -> g != epoch).toList();
         if (!left.isEmpty()) {
             Rcu.grace();
             left.forEach(core::removeGeneration);
         }
+        List<String> unfinished = new ArrayList<>();
         for (Map.Entry<String, Long> w : MapCatalog.waiting(core.mapPins())) {
-            Path pin = catalog.waitingPin(w.getKey(), w.getValue());
-            try {
-                if (w.getValue() == epoch) {
-                    finishSwap(w.getKey(), pin);
-                } else {
-                    Files.delete(pin);
-                }
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
+            if (epoch != 0 && w.getValue() == epoch) {
+                unfinished.add(w.getKey());
+            } else {
+                delete(catalog.waitingPin(w.getKey(), w.getValue()));
             }
         }
         if (epoch != 0) {
+            finish(unfinished, found.map(GenerationRecord::copied).orElse(Set.of()), epoch);
             removeRecordsExcept(epoch);
         }
-        return found;
     }
 
-    /** A kill came between the switch and the second pass: the new generation's map takes its name, with what the old one still had. */
-    private void finishSwap(String name, Path pin) throws IOException {
-        LOG.warn("map {}: its change of layout was interrupted after the switch; completing it", name);
-        try (BpfMap old = BpfMap.fromPin(catalog.pin(name)); BpfMap fresh = BpfMap.fromPin(pin); CatalogMap oldView = new CatalogMap(name, old.duplicate());
-                CatalogMap freshView = new CatalogMap(name, fresh.duplicate())) {
-            new Migration(name, oldView, old, freshView, fresh).onlyAbsent();
-        } catch (DatapathException e) {
-            LOG.warn("map {}: nothing could be carried over: {}", name, e.getMessage());
+    /** The new generation runs with these maps since the switch; what was missing is the last pass, or only the names. */
+    private void finish(List<String> unfinished, Set<String> copied, long epoch) {
+        boolean carrying = core.carrying() == epoch;
+        for (String name : unfinished) {
+            Path pin = catalog.waitingPin(name, epoch);
+            LOG.warn("map {}: its change of layout was interrupted after the switch; completing it", name);
+            BpfMap old = BpfMap.fromPin(catalog.pin(name));
+            try (old; BpfMap fresh = BpfMap.fromPin(pin); CatalogMap oldView = new CatalogMap(name, old.duplicate())) {
+                CatalogMap handle = catalog.get(name);
+                handle.swap(fresh.duplicate());
+                if (carrying && copied.contains(name)) {
+                    LOG.warn("map {}: {}", name, new Migration(name, oldView, old, handle, fresh).onlyAbsent());
+                }
+            }
         }
-        Files.move(pin, catalog.pin(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        catalog.find(name).ifPresent(m -> m.swap(BpfMap.fromPin(catalog.pin(name))));
+        core.carrying(0);
+        unfinished.forEach(name -> rename(name, epoch));
+    }
+
+    private void rename(String name, long epoch) {
+        try {
+            Files.move(catalog.waitingPin(name, epoch), catalog.pin(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } catch (IOException e) {
+            throw new UncheckedIOException("map " + name + " can't take over its name", e);
+        }
     }
 
     private void removeRecordsExcept(long epoch) {
@@ -156,9 +192,11 @@ final class Generations implements Pipeline, AutoCloseable {
     @Override
     public Prepared prepare(GenerationSpec spec) {
         long started = System.nanoTime();
-        change.acquireUninterruptibly();
+        acquire();
+        holder = "'" + spec.title() + "' (change " + spec.change() + "), which " + Thread.currentThread().getName() + " prepared at " + Instant.now();
         GenerationBuild build = null;
         try {
+            tidy(current);
             long epoch = nextEpoch();
             core.removeGeneration(epoch);
             build = new GenerationBuild(core, catalog, spec, epoch);
@@ -174,6 +212,23 @@ final class Generations implements Pipeline, AutoCloseable {
             }
             throw e instanceof BpfException ? new DatapathException(e.getMessage(), e) : e;
         }
+    }
+
+    private void acquire() {
+        boolean mine;
+        try {
+            mine = change.tryAcquire(patience.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new DatapathException("interrupted while waiting for " + holder, e);
+        }
+        if (!mine) {
+            throw new DatapathException("another change is under way and was neither committed nor discarded within " + patience.toSeconds() + " s: " + holder);
+        }
+    }
+
+    void patience(Duration atMost) {
+        patience = atMost;
     }
 
     /** A built generation; holds the right to change until it is committed or discarded. */
@@ -240,6 +295,8 @@ final class Generations implements Pipeline, AutoCloseable {
         private final Optional<GenerationRecord> before = current;
         private final long oldEpoch = core.epoch();
         private GenerationRecord next;
+        /** What went wrong after the switch, when there was no way back any more. */
+        private final List<String> failures = new ArrayList<>();
 
         Switch(GenerationSpec spec, GenerationBuild build, long epoch, long started) {
             this.spec = spec;
@@ -251,12 +308,12 @@ final class Generations implements Pipeline, AutoCloseable {
 
         Ledger run() {
             Map<Hook, Long> drops;
-            Map<Hook, Long> guards;
             try {
+                Set<String> copied = build.replacements().stream().filter(r -> r.migration().isPresent()).map(GenerationBuild.Replacement::name)
+                        .collect(Collectors.toUnmodifiableSet());
                 next = new GenerationRecord(new Generation(epoch, build.features(), List.copyOf(build.stages())), owners(), counters.atRest(slot),
-                        before.map(GenerationRecord::unprocessed).orElseGet(counters::unprocessed));
+                        before.map(GenerationRecord::unprocessed).orElseGet(counters::unprocessed), copied);
                 drops = deviceDrops.get();
-                guards = next.unprocessed();
                 build.replacements().forEach(r -> r.migration().ifPresent(Migration::first));
                 keepObjects();
                 Durable.write(record(epoch), next.toJson());
@@ -267,33 +324,64 @@ final class Generations implements Pipeline, AutoCloseable {
                         return program;
                     });
                 }
+                core.carrying(copied.isEmpty() ? 0 : epoch);
             } catch (RuntimeException e) {
                 try {
                     build.undo();
                 } finally {
                     delete(record(epoch));
+                    core.carrying(0);
                 }
                 throw e instanceof BpfException ? new DatapathException(e.getMessage(), e) : e;
             }
             long nanos = core.store(epoch);
-            Rcu.grace();
-            // Nobody runs the old generation any more: its counters are final.
-            Counters.Reading old = oldEpoch == 0 ? Counters.Reading.ZERO : counters.atRest((int) (oldEpoch & Counters.SLOTS - 1));
-            Map<Hook, Counters.Count> entered = counters.in(slot);
-            List<String> carried = swapMaps();
-            Rcu.grace();
-            Counters.Reading now = counters.out(slot, entered);
-            Map<Hook, Long> guardsNow = counters.unprocessed();
-            List<Ledger.Row> rows = rows(old, now, guards, guardsNow, drops);
-            next = next.withUnprocessed(guardsNow);
-            Durable.write(record(epoch), next.toJson());
+            // From here on the kernel runs the new generation, and nothing that fails makes that untrue.
             current = Optional.of(next);
             catalog.owners(next.owners());
-            retire();
-            Ledger ledger = new Ledger(spec.change(), spec.title(), oldEpoch, epoch, Instant.now(), nanos, System.nanoTime() - started, rows, carried, "accepted");
-            ledgers.add(ledger);
+            List<String> carried = new ArrayList<>();
+            List<Ledger.Row> rows = account(drops, carried);
+            after("the old generation is not removed", () -> {
+                if (failures.isEmpty()) {
+                    retire();
+                }
+            });
+            build.release();
+            String outcome = failures.isEmpty() ? "accepted" : "in charge, but incomplete (the next change completes it): " + String.join("; ", failures);
+            Ledger ledger = new Ledger(spec.change(), spec.title(), oldEpoch, epoch, Instant.now(), nanos, System.nanoTime() - started, rows, carried, outcome);
+            after("the ledger is not kept", () -> ledgers.add(ledger));
             LOG.info("generation {} took over from {}: {} faults, switch {} ns", epoch, oldEpoch, ledger.faults(), nanos);
+            failures.forEach(f -> LOG.error("generation {} is in charge, but {}", epoch, f));
             return ledger;
+        }
+
+        private void after(String consequence, Runnable step) {
+            try {
+                step.run();
+            } catch (RuntimeException e) {
+                failures.add(consequence + ": " + e.getMessage());
+                LOG.debug("after the switch to generation {}", epoch, e);
+            }
+        }
+
+        /** Closes the window. @return its rows; none when the counters could not be read */
+        private List<Ledger.Row> account(Map<Hook, Long> drops, List<String> carried) {
+            List<Ledger.Row> rows = new ArrayList<>();
+            after("its window is not closed", () -> {
+                Rcu.grace();
+                // Nobody runs the old generation any more: its counters are final.
+                Counters.Reading old = oldEpoch == 0 ? Counters.Reading.ZERO : counters.atRest((int) (oldEpoch & Counters.SLOTS - 1));
+                Map<Hook, Counters.Count> entered = counters.in(slot);
+                after("not all state is carried over", () -> carry(carried));
+                Rcu.grace();
+                Counters.Reading now = counters.out(slot, entered);
+                Map<Hook, Long> guards = next.unprocessed();
+                Map<Hook, Long> guardsNow = counters.unprocessed();
+                rows.addAll(rows(old, now, guards, guardsNow, drops));
+                next = next.withUnprocessed(guardsNow);
+                current = Optional.of(next);
+                after("its record is that of before the switch", () -> Durable.write(record(epoch), next.toJson()));
+            });
+            return rows;
         }
 
         private Map<String, GenerationRecord.MapOwner> owners() {
@@ -321,19 +409,27 @@ final class Generations implements Pipeline, AutoCloseable {
             });
         }
 
-        private List<String> swapMaps() {
-            List<String> lines = new ArrayList<>();
-            for (GenerationBuild.Replacement r : build.replacements()) {
-                lines.add(r.migration().map(Migration::second).orElse(r.name() + " rebuilt"));
-                try {
-                    Files.move(catalog.waitingPin(r.name(), epoch), catalog.pin(r.name()), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-                } catch (IOException e) {
-                    throw new UncheckedIOException(e);
+        /** The names mean the new maps from here on; then everything that is missing there is brought over. */
+        private void carry(List<String> lines) {
+            try {
+                for (GenerationBuild.Replacement r : build.replacements()) {
+                    r.migration().filter(m -> m.key().isReversible()).ifPresent(m -> {
+                        Consumer<byte[]> old = k -> r.old().delete(ByteBuffer.wrap(m.key().back(k)).order(ByteOrder.nativeOrder()));
+                        catalog.get(r.name()).alsoDelete(old);
+                        r.handle().alsoDelete(old);
+                    });
+                    catalog.get(r.name()).swap(r.fresh().duplicate());
+                    handedOut.add(r.handle());
                 }
-                catalog.get(r.name()).swap(r.fresh().duplicate());
-                handedOut.add(r.handle());
+                build.replacements().forEach(r -> lines.add(r.migration().map(Migration::second).orElse(r.name() + " rebuilt")));
+                core.carrying(0);
+                build.replacements().forEach(r -> rename(r.name(), epoch));
+            } finally {
+                build.replacements().forEach(r -> {
+                    catalog.get(r.name()).alsoDelete(k -> { });
+                    r.handle().alsoDelete(k -> { });
+                });
             }
-            return lines;
         }
 
         private List<Ledger.Row> rows(Counters.Reading old, Counters.Reading now, Map<Hook, Long> guards, Map<Hook, Long> guardsNow, Map<Hook, Long> drops) {
@@ -354,7 +450,6 @@ final class Generations implements Pipeline, AutoCloseable {
 
         /** After the grace nobody is left in the old generation: its pins go, and with the last one its program array. */
         private void retire() {
-            build.release();
             if (oldEpoch != 0) {
                 int oldSlot = (int) (oldEpoch & Counters.SLOTS - 1);
                 for (Hook h : Hook.values()) {

@@ -1,17 +1,26 @@
 package io.patchbay.datapath.internal;
 
 import io.patchbay.api.datapath.Struct;
+import io.patchbay.bpf.BpfException;
 import io.patchbay.bpf.BpfMap;
+import io.patchbay.bpf.MapType;
 import io.patchbay.bpf.UpdateMode;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
- * Copies the entries of a map into another layout under live traffic, in two passes. The first runs before the switch,
- * while the old generation still writes the old map. The second runs after the grace, when only the new generation
- * writes: it brings over what the old one added, changed or removed since, and never overwrites what the new one wrote.
+ * Carries the entries of a map into another layout under live traffic.
+ *
+ * <p>Where all objects of the new generation read through to the old map (bpf/include/patchbay/carry.h), there is one pass, after the grace:
+ * it brings over what no packet has brought over yet. Nothing was copied before the switch, so the new map holds nothing that is out of date.
+ *
+ * <p>Else there are two passes. The first runs before the switch, while the old generation still writes the old map. The second runs after
+ * the grace, when only the new generation writes: it brings over what the old one added, changed or removed since, and never overwrites what
+ * the new one wrote.
  */
 final class Migration {
     private final String name;
@@ -20,6 +29,7 @@ final class Migration {
     private final Conversion key;
     private final Conversion value;
     private final boolean perCpu;
+    private boolean readThrough;
     /** Hashes of the value that the first pass read, and of what it wrote. */
     private record Copied(long read, long written) {
     }
@@ -39,12 +49,43 @@ final class Migration {
         this.perCpu = old.info().type().isPerCpu();
     }
 
+    /** Whether programs can find their way in the old map: plain entries, and an old key for every new one. */
+    boolean canReadThrough() {
+        return isHash(old.info().type()) && isHash(fresh.info().type()) && key.isReversible();
+    }
+
+    private static boolean isHash(MapType type) {
+        return type == MapType.HASH || type == MapType.LRU_HASH;
+    }
+
+    /** All objects that work with the new map read through to the old one. */
+    void readThrough() {
+        readThrough = true;
+    }
+
+    boolean readsThrough() {
+        return readThrough;
+    }
+
     Conversion value() {
         return value;
     }
 
     Conversion key() {
         return key;
+    }
+
+    /** Why the layout before could not take the entries back as they were; empty when it could. */
+    List<String> oneWay() {
+        List<String> reasons = new ArrayList<>();
+        List.of(key, value).forEach(c -> {
+            c.dropped().forEach(m -> reasons.add("member " + m + " is dropped"));
+            c.widened().forEach(m -> reasons.add("member " + m + " becomes wider, and the version before can't take it back"));
+        });
+        if (fresh.info().maxEntries() < old.info().maxEntries()) {
+            reasons.add("room for " + fresh.info().maxEntries() + " entries instead of " + old.info().maxEntries());
+        }
+        return reasons;
     }
 
     private byte[] convert(ByteBuffer v) {
@@ -79,6 +120,9 @@ final class Migration {
 
     /** Before the switch. @return entries copied */
     int first() {
+        if (readThrough) {
+            return 0;
+        }
         boolean array = old.info().type().isArray();
         old.forEach((k, v) -> {
             if (array && k.getInt(0) >= fresh.info().maxEntries()) {
@@ -87,19 +131,57 @@ final class Migration {
             byte[] kb = bytes(k, 0, old.keySize());
             byte[] vb = bytes(v, 0, old.valueBytes());
             byte[] converted = convert(v);
-            fresh.update(wrap(key.apply(kb)), wrap(converted), UpdateMode.ANY);
-            copied.put(new Struct(oldView.key(), kb), new Copied(hash(vb), hash(converted)));
+            if (store(wrap(key.apply(kb)), wrap(converted), UpdateMode.ANY) == Stored.YES) {
+                copied.put(new Struct(oldView.key(), kb), new Copied(hash(vb), hash(converted)));
+            }
         });
         return copied.size();
     }
 
-    /** When it is not known what the first pass copied: brings over what the new map lacks, ended entries included. */
-    void onlyAbsent() {
-        old.forEach((k, v) -> {
-            if (!old.info().type().isArray()) {
-                fresh.insert(wrap(key.apply(bytes(k, 0, old.keySize()))), wrap(convert(v)));
-            }
-        });
+    private enum Stored { YES, THERE, FULL }
+
+    private Stored store(ByteBuffer k, ByteBuffer v, UpdateMode mode) {
+        try {
+            fresh.update(k, v, mode);
+            return Stored.YES;
+        } catch (BpfException e) {
+            return switch (e.errnoName()) {
+                case "EEXIST" -> Stored.THERE;
+                case "E2BIG" -> Stored.FULL;
+                default -> throw e;
+            };
+        }
+    }
+
+    /**
+     * Brings over what the new map lacks, ended entries included; whoever deletes an entry meanwhile does so in the old map first. Arrays have
+     * no entries that lack: they stay as they are.
+     *
+     * @return the line for the ledger
+     */
+    String onlyAbsent() {
+        int[] seen = new int[2];
+        if (!old.info().type().isArray()) {
+            old.forEach((k, v) -> {
+                ByteBuffer target = wrap(key.apply(bytes(k, 0, old.keySize())));
+                Stored stored = store(target, wrap(convert(v)), UpdateMode.NOEXIST);
+                if (stored == Stored.YES && old.lookup(k).isEmpty()) {
+                    fresh.delete(target);
+                    return;
+                }
+                seen[0]++;
+                seen[1] += stored == Stored.FULL ? 0 : 1;
+            });
+        }
+        return line(seen[1], seen[0], "");
+    }
+
+    private String line(int carried, int of, String during) {
+        List<String> reasons = oneWay();
+        return String.format("%s %,d of %,d", name, carried, of) + (carried < of ? String.format(" (%,d found no room)", of - carried) : "") + during
+                + (value.dropped().isEmpty() ? "" : "; members dropped: " + String.join(", ", value.dropped()))
+                + (value.added().isEmpty() ? "" : "; members added as zero: " + String.join(", ", value.added()))
+                + (reasons.isEmpty() ? "" : "; one-way");
     }
 
     /** Whether the new map still holds what the first pass wrote: the new generation has not touched it. */
@@ -109,10 +191,13 @@ final class Migration {
 
     /** After the grace. @return the line for the ledger */
     String second() {
+        if (readThrough) {
+            return onlyAbsent();
+        }
         boolean array = old.info().type().isArray();
         Map<Struct, Copied> left = new HashMap<>(copied);
         int[] delta = new int[3];
-        int[] seen = new int[1];
+        int[] seen = new int[2];
         old.forEach((k, v) -> {
             if (array && k.getInt(0) >= fresh.info().maxEntries()) {
                 return;
@@ -126,9 +211,10 @@ final class Migration {
             byte[] target = key.apply(kb);
             if (before == null) {
                 // Made by the old generation after the first pass; an entry of the new generation's own is newer.
-                delta[0] += fresh.insert(wrap(target), wrap(convert(v))) ? 1 : 0;
-            } else if (untouched(target, before)) {
-                fresh.update(wrap(target), wrap(convert(v)), UpdateMode.EXIST);
+                Stored stored = store(wrap(target), wrap(convert(v)), UpdateMode.NOEXIST);
+                delta[0] += stored == Stored.YES ? 1 : 0;
+                seen[1] += stored == Stored.FULL ? 1 : 0;
+            } else if (untouched(target, before) && fresh.replace(wrap(target), wrap(convert(v)))) {
                 delta[1]++;
             }
         });
@@ -139,9 +225,7 @@ final class Migration {
                 delta[2]++;
             }
         });
-        String notes = (delta[0] + delta[1] + delta[2] == 0 ? "" : String.format(" (during the switch: %,d added, %,d changed, %,d ended)", delta[0], delta[1], delta[2]))
-                + (value.dropped().isEmpty() ? "" : "; members dropped: " + String.join(", ", value.dropped()))
-                + (value.added().isEmpty() ? "" : "; members added as zero: " + String.join(", ", value.added()));
-        return String.format("%s %,d of %,d", name, seen[0], seen[0]) + notes;
+        return line(seen[0] - seen[1], seen[0], delta[0] + delta[1] + delta[2] == 0 ? ""
+                : String.format(" (during the switch: %,d added, %,d changed, %,d ended)", delta[0], delta[1], delta[2]));
     }
 }

@@ -55,6 +55,10 @@ class ChangeTest {
         return pipeline().prepare(Generation.spec(parts)).commit();
     }
 
+    private Ledger changeOneWay(GenerationSpec.Part... parts) {
+        return pipeline().prepare(new GenerationSpec(List.of(parts), 1, "test", true)).commit();
+    }
+
     private String refusal(GenerationSpec.Part... parts) {
         List<String> before = pins();
         String message = assertThrows(DatapathException.class, () -> pipeline().prepare(Generation.spec(parts))).getMessage();
@@ -143,7 +147,10 @@ class ChangeTest {
         assertTrue(table.value().has("vlan"), "the handle follows the change");
         assertEquals(10_001, seen.count());
         assertEquals(4711, seen.lookup(new Struct(seen.key()).set("", 4711)).orElseThrow().get("packets"));
-        Ledger back = change(Generation.forwarder(Migration.COPY));
+        String refused = refusal(Generation.forwarder(Migration.COPY));
+        assertTrue(refused.contains("no way back") && refused.contains("map forward_seen of feature forward: member since is dropped")
+                && refused.contains("--one-way"), refused);
+        Ledger back = changeOneWay(Generation.forwarder(Migration.COPY));
         assertEquals(0, back.faults(), back.toString());
         assertTrue(back.carried().stream().anyMatch(l -> l.contains("members dropped: since")), back.carried().toString());
         UdpStream.Result r = there.stop();
@@ -154,8 +161,10 @@ class ChangeTest {
     @Test
     void aNarrowerMemberCanNotBeCopied() {
         change(Generation.forwarder(Migration.COPY));
-        Ledger wider = change(Generation.forwarder(Migration.COPY, "FORWARD_WIDER"));
-        assertTrue(wider.carried().contains("forward_table 0 of 0"), wider.carried().toString());
+        String wide = refusal(Generation.forwarder(Migration.COPY, "FORWARD_WIDER"));
+        assertTrue(wide.contains("no way back") && wide.contains("member packets becomes wider"), wide);
+        Ledger wider = changeOneWay(Generation.forwarder(Migration.COPY, "FORWARD_WIDER"));
+        assertTrue(wider.carried().contains("forward_table 0 of 0; one-way"), wider.carried().toString());
         String m = refusal(Generation.forwarder(Migration.COPY));
         assertTrue(m.contains("member packets was") && m.contains("can't be copied"), m);
     }

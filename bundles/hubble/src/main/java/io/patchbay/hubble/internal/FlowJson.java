@@ -44,8 +44,10 @@ final class FlowJson {
                 .add("verdict", f.verdict().name());
         number(o, "drop_reason", f.dropReason());
         if (f.source().address() != null) {
-            o.add("IP", json.createObjectBuilder().add("source", f.source().address().toString())
-                    .add("destination", f.destination().address().toString()).add("ipVersion", f.source().address().isV4() ? "IPv4" : "IPv6"));
+            JsonObjectBuilder ip = json.createObjectBuilder().add("source", f.source().address().toString())
+                    .add("destination", f.destination().address().toString()).add("ipVersion", f.source().address().isV4() ? "IPv4" : "IPv6");
+            f.translatedSource().ifPresent(a -> ip.add("source_xlated", a.toString()));
+            o.add("IP", ip);
         }
         layer4(o, f);
         o.add("source", endpoint(f.source())).add("destination", endpoint(f.destination()));

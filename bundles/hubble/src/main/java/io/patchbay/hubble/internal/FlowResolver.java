@@ -61,17 +61,33 @@ final class FlowResolver {
         Optional<Frontend> frontend = f.servicePort == 0 && f.serviceHigh == 0 && f.serviceLow == 0 ? Optional.empty()
                 : Optional.of(new Frontend(new IpAddress(f.serviceHigh, f.serviceLow), f.servicePort));
         int local = ingress || f.hook == Hook.POD_EGRESS.number() || f.hook >= Hook.CONNECT4.number() ? f.endpoint : 0;
-        Peer source = peer(f, f.sourceHigh, f.sourceLow, f.sourcePort, f.sourceIdentity, ingress ? 0 : local, isReply ? frontend : Optional.empty());
-        Peer destination = peer(f, f.destinationHigh, f.destinationLow, f.destinationPort, f.destinationIdentity, ingress ? local : 0,
+        IpAddress sent = address(f.sourceHigh, f.sourceLow);
+        IpAddress sender = masquerading(f, sent, local);
+        Peer source = peer(f, sender != null ? sender : sent, f.sourcePort, f.sourceIdentity, ingress ? 0 : local, isReply ? frontend : Optional.empty());
+        Peer destination = peer(f, address(f.destinationHigh, f.destinationLow), f.destinationPort, f.destinationIdentity, ingress ? local : 0,
                 isReply ? Optional.empty() : frontend);
         return new Flow(f.sequence, time, uuid(f.sequence), type, f.code, verdict(type, f), dropReason(type, f), source, destination,
                 new Packet(f.protocol, f.tcpFlags, f.icmpType, f.icmpCode, f.length), reply, direction(type, f, ingress, isReply), frontend,
+                sender == null ? Optional.empty() : Optional.of(sent),
                 new Origin(f.hook, f.stage, f.epoch, f.ifindex, f.conntrack, (f.flags & EventDecoder.TUNNEL) != 0,
                         (f.flags & EventDecoder.MASQUERADED) != 0, f.policyMatch, f.policyCookie));
     }
 
-    private Peer peer(RawFlow f, long high, long low, int rawPort, int rawIdentity, int endpointId, Optional<Frontend> frontend) {
-        IpAddress address = high == 0 && low == 0 ? null : new IpAddress(high, low);
+    /** Null: all zero, the packet was not parsed. */
+    private static IpAddress address(long high, long low) {
+        return high == 0 && low == 0 ? null : new IpAddress(high, low);
+    }
+
+    /** The pod's address where the event has the node's that the packet left with; null when it has not. */
+    private IpAddress masquerading(RawFlow f, IpAddress sent, int endpoint) {
+        if ((f.flags & EventDecoder.MASQUERADED) == 0 || endpoint == 0 || sent == null) {
+            return null;
+        }
+        Names.Local pod = names.endpoint(endpoint, f.ts);
+        return pod == null ? null : pod.addresses().stream().filter(a -> a.isV4() == sent.isV4() && !a.equals(sent)).findFirst().orElse(null);
+    }
+
+    private Peer peer(RawFlow f, IpAddress address, int rawPort, int rawIdentity, int endpointId, Optional<Frontend> frontend) {
         boolean ports = f.protocol == Protocol.TCP.number() || f.protocol == Protocol.UDP.number() || f.protocol == Protocol.SCTP.number();
         // Of an ICMP echo, the event has the identifier there.
         int port = ports ? rawPort : 0;

@@ -27,7 +27,7 @@ import java.util.function.LongSupplier;
  */
 final class Names {
     /** A pod of this node. */
-    record Local(int id, String namespace, String pod, int identity, LabelSet labels) {
+    record Local(int id, String namespace, String pod, List<IpAddress> addresses, int identity, LabelSet labels) {
     }
 
     /** A pod of the cluster. */
@@ -41,6 +41,7 @@ final class Names {
     private static final String TEMPLATE_HASH = "pod-template-hash";
 
     private final History<IpAddress, Local> locals;
+    private final History<Integer, Local> endpoints;
     private final History<IpAddress, Owner> owners;
     private final History<Frontend, ObjectKey> services;
     private final History<Integer, LabelSet> identities;
@@ -50,6 +51,7 @@ final class Names {
     Names(LongSupplier clock, LongSupplier horizon) {
         this.clock = clock;
         locals = new History<>(horizon);
+        endpoints = new History<>(horizon);
         owners = new History<>(horizon);
         services = new History<>(horizon);
         identities = new History<>(horizon);
@@ -58,6 +60,11 @@ final class Names {
     /** Null: no pod of this node. */
     Local local(IpAddress address, long time) {
         return locals.at(address, time);
+    }
+
+    /** By endpoint id; null: none. */
+    Local endpoint(int id, long time) {
+        return endpoints.at(id, time);
     }
 
     /** Null: no pod that the cluster told of. */
@@ -80,14 +87,16 @@ final class Names {
         return new Endpoints.Listener() {
             @Override
             public void put(Endpoint e) {
-                Local local = new Local(e.id(), e.namespace(), e.pod(), e.identity(), e.labels());
+                Local local = new Local(e.id(), e.namespace(), e.pod(), List.copyOf(e.addresses()), e.identity(), e.labels());
                 long now = clock.getAsLong();
+                endpoints.put(e.id(), local, now);
                 e.addresses().forEach(a -> locals.put(a, local, now));
             }
 
             @Override
             public void removed(Endpoint e) {
                 long now = clock.getAsLong();
+                endpoints.put(e.id(), null, now);
                 for (IpAddress a : e.addresses()) {
                     // The address may have the next pod already.
                     Local current = locals.now(a);
@@ -100,8 +109,13 @@ final class Names {
     /** Whoever isn't among these has gone while nobody told. */
     void endpointsAre(Collection<Endpoint> all) {
         Set<IpAddress> there = new HashSet<>();
-        all.forEach(e -> there.addAll(e.addresses()));
+        Set<Integer> ids = new HashSet<>();
+        for (Endpoint e : all) {
+            there.addAll(e.addresses());
+            ids.add(e.id());
+        }
         long now = clock.getAsLong();
+        for (Integer id : endpoints.keys()) if (!ids.contains(id)) endpoints.put(id, null, now);
         for (IpAddress a : locals.keys()) if (!there.contains(a)) locals.put(a, null, now);
     }
 

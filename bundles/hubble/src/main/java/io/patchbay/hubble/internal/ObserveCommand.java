@@ -55,7 +55,7 @@ public final class ObserveCommand implements ShellCommand {
                 "                                  all of these also as --from-... and --to-...",
                 "  --verdict FORWARDED|DROPPED|AUDIT|TRANSLATED, --protocol tcp|udp|sctp|icmp|icmpv4|icmpv6, --tcp-flags SYN,ACK",
                 "  -t, --type drop|trace[:to-endpoint...]|policy-verdict|trace-sock, --drop-reason-desc POLICY_DENIED",
-                "  --traffic-direction ingress|egress, --reply[=false], -4, --ipv4, -6, --ipv6, --node-name NAME",
+                "  --traffic-direction ingress|egress, --reply[=false], -4, --ipv4, -6, --ipv6, --snat-ip ADDRESS, --node-name NAME",
                 "  --not                           leaves out what the next filter matches",
                 "  -o compact|table|dict|json      table: aligned columns, not with --follow; json: Hubble's, one object a line",
                 "  --numeric                       addresses instead of names; --print-node-name: the node too",

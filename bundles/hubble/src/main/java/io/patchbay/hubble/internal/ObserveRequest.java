@@ -39,7 +39,7 @@ record ObserveRequest(String output, boolean follow, long number, boolean first,
     /** Each concerns either end, and with from- and to- one of them. */
     private static final Set<String> PEER_FILTERS = Set.of("--pod", "--namespace", "--ip", "--port", "--identity", "--label", "--service", "--workload");
     private static final Set<String> FLOW_FILTERS = Set.of("--verdict", "--protocol", "--type", "--node-name", "--tcp-flags", "--traffic-direction",
-            "--drop-reason-desc");
+            "--drop-reason-desc", "--snat-ip");
     private static final Map<String, String> SHORT = Map.ofEntries(Map.entry("-f", "--follow"), Map.entry("-n", "--namespace"),
             Map.entry("-A", "--all-namespaces"), Map.entry("-t", "--type"), Map.entry("-l", "--label"), Map.entry("-o", "--output"),
             Map.entry("-4", "--ipv4"), Map.entry("-6", "--ipv6"), Map.entry("--print-node", "--print-node-name"));
@@ -133,7 +133,7 @@ record ObserveRequest(String output, boolean follow, long number, boolean first,
                 return new UsageException(typed + " is not built: the datapath reports layers 3 and 4, no flow has what it asks for");
             }
             if (what.equals("--fqdn")) return new UsageException(typed + " is not built: DNS answers are not recorded; use --ip");
-            if (what.equals("--cluster") || what.equals("--snat-ip") || what.equals("--interface") || what.equals("--node-label")) {
+            if (what.equals("--cluster") || what.equals("--interface") || what.equals("--node-label")) {
                 return new UsageException(typed + " is not built");
             }
             String nearest = null;
@@ -340,6 +340,10 @@ record ObserveRequest(String output, boolean follow, long number, boolean first,
                 case "--verdict" -> {
                     if (!VERDICTS.contains(upper)) throw new UsageException(option + " " + value + " is none of " + sorted(VERDICTS));
                     return f -> f.verdict().name().equals(upper);
+                }
+                case "--snat-ip" -> {
+                    Prefix prefix = prefix(option, value);
+                    return f -> f.translatedSource().map(prefix::contains).orElse(false);
                 }
                 case "--protocol" -> {
                     return protocol(option, value);

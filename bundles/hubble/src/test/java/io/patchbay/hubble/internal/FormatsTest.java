@@ -188,6 +188,16 @@ class FormatsTest {
     }
 
     @Test
+    void whoSentWhatLeftWithTheNodesAddress() {
+        at("2020-12-26T04:26:31.448Z", trace(Events.TO_NETWORK, Events.NEW, "172.18.0.11", 64027, "1.1.1.1", 80, Protocol.TCP)
+                .set("tcp_flags", Events.SYN).set("flags", EventDecoder.MASQUERADED).set("endpoint", 8).set("src_identity", 800).set("dst_identity", 2));
+        assertEquals("Dec 26 04:26:31.448: default/pod-to-external-1111-d5c7bb4c4-28g4x:64027 (ID:800) -> 1.1.1.1:80 (world) to-network FORWARDED "
+                + "(TCP Flags: SYN)\n", print(FlowPrinter.compact(PLAIN)));
+        assertEquals(true, print(FlowPrinter.json("n")).contains("\"IP\":{\"source\":\"10.0.0.8\",\"destination\":\"1.1.1.1\",\"ipVersion\":\"IPv4\","
+                + "\"source_xlated\":\"172.18.0.11\"}"));
+    }
+
+    @Test
     void whatCouldNotBeParsed() {
         at("2020-12-26T04:26:31.448Z", new Struct(Events.layout()).set("type", 1).set("code", 139));
         assertEquals("Dec 26 04:26:31.448: unknown (unknown) <> unknown (unknown) Unsupported L3 protocol DROPPED (Ethernet)\n",

@@ -153,7 +153,7 @@ class ObserveTest {
         "--reply | 2", "--reply=false | 13456", "--tcp-flags SYN,ACK | 2", "--tcp-flags SYN | 1234",
         "--traffic-direction egress | 123456", "--drop-reason-desc POLICY_DENIED | 34", "--node-name node1 | 123456", "--node-name other* | ''",
         "--ipv4 | 123456", "-6 | ''", "--last 2 | 56", "--first 2 | 12", "--last 1 --verdict DROPPED | 4", "--first 1 --verdict DROPPED | 3",
-        "--since 1h | 123456", "--until 1h | ''", "--since 2000-01-01T00:00:00Z --until 2000-01-02 | ''", "--since 1h --last 1 | 6", "--all | 123456",
+        "--snat-ip 172.18.0.0/16 | ''", "--since 1h | 123456", "--until 1h | ''", "--since 2000-01-01T00:00:00Z --until 2000-01-02 | ''", "--since 1h --last 1 | 6", "--all | 123456",
         "--last 3 --not --protocol icmp | 345", "flows --last 1 | 6"})
     void filters(String line, String expected) throws Exception {
         assertEquals(expected, chosen(line));
