@@ -206,7 +206,12 @@ refused by policy	$(lab_address "$guarded"):8080	tcp
 LIST
     } | column -t -s $'\t'
     echo
-    "$client" --lab "$lab" -n node1 hubble observe --since "$since" --pod "$client1" --last 100 -o table
+    local node
+    for node in "${lab_nodes[@]}"; do
+        echo "Flows seen by $node:"
+        "$client" --lab "$lab" -n "$node" hubble observe --since "$since" --pod "$client1" --last 100 -o table
+        echo
+    done
 }
 
 lab_status() {

@@ -16,21 +16,20 @@ final class AbsentRows {
     private static final List<Known> KNOWN = List.of(
             new Known("service-lb", "KubeProxyReplacement", Order.KUBE_PROXY_REPLACEMENT), new Known("ipam", "IPAM", Order.IPAM),
             new Known("bandwidth", "BandwidthManager", Order.BANDWIDTH_MANAGER), new Known("masquerade", "Masquerading", Order.MASQUERADING),
-            new Known("hubble", "Hubble", Order.HUBBLE), new Known("routing", "Host Routing", Order.HOST_ROUTING));
+            new Known("hubble", "Hubble", Order.HUBBLE), new Known("routing", "Host Routing", Order.HOST_ROUTING),
+            new Known("health", "Cilium health daemon", Order.HEALTH_DAEMON), new Known("health", "Cluster health", Order.CLUSTER_HEALTH),
+            new Known("hubble", "NodeMonitor", Order.NODE_MONITOR));
 
     private AbsentRows() {
     }
 
-    static String label(String feature) {
-        return KNOWN.stream().filter(k -> k.feature().equals(feature)).map(Known::label).findFirst().orElse(null);
-    }
-
-    static StatusRow row(Features.FeatureStatus f) {
-        Known k = KNOWN.stream().filter(x -> x.feature().equals(f.descriptor().name())).findFirst().orElseThrow();
+    /** The rows of a feature that gave none itself. */
+    static List<StatusRow> of(Features.FeatureStatus f, Set<String> present) {
         boolean disabled = f.state() == Features.State.DISABLED;
         String state = f.state().name().charAt(0) + f.state().name().substring(1).toLowerCase(Locale.ROOT);
         String text = disabled ? "Disabled" : state + " (" + Ago.text(f.since()) + ")" + (f.detail().isEmpty() ? "" : " " + f.detail());
-        return new StatusRow(k.order(), k.label(), List.of(text), List.of(), disabled, Map.of("state", f.state().name()));
+        return KNOWN.stream().filter(k -> k.feature().equals(f.descriptor().name()) && !present.contains(k.label()))
+                .map(k -> new StatusRow(k.order(), k.label(), List.of(text), List.of(), disabled, Map.of("state", f.state().name()))).toList();
     }
 
     /** Rows whose feature this node does not have at all, and rows for what Patchbay never has. */

@@ -136,22 +136,19 @@ public final class StatusCommand implements ShellCommand {
         Set<String> present = new java.util.HashSet<>();
         rows.forEach(r -> present.add(r.label()));
         for (Features.FeatureStatus f : features.list()) {
-            String label = AbsentRows.label(f.descriptor().name());
-            if (label != null && !present.contains(label)) {
-                rows.add(AbsentRows.row(f));
-            }
+            rows.addAll(AbsentRows.of(f, present));
         }
         AbsentRows.withoutFeature(features, present, rows);
         rows.sort(Comparator.comparingInt(StatusRow::order));
         return rows;
     }
 
+    /** Named as Cilium's users know it: the row that says whether the agent as a whole is well. */
     private StatusRow agent() {
         List<String> missing = features.missingForAdd();
-        List<Controllers.State> bad = controllers.list().stream().filter(s -> !s.healthy()).toList();
         String state = missing.isEmpty() ? "Ok" : "Warning";
         String text = missing.isEmpty() ? "OK" : "new pods wait for: " + String.join("; ", missing);
-        return new StatusRow(StatusRow.Order.AGENT, "Patchbay", List.of(state, text), List.of(), missing.isEmpty() && bad.size() < 1000,
+        return new StatusRow(StatusRow.Order.AGENT, "Cilium", List.of(state, text), List.of(), missing.isEmpty(),
                 Map.of("state", state, "version", Version.text()));
     }
 

@@ -34,6 +34,11 @@ import org.slf4j.LoggerFactory;
 public final class ManifestsSource implements TableSource, IdentityClaims, NodeAnnouncer, StatusSource {
     private static final Logger LOG = LoggerFactory.getLogger(ManifestsSource.class);
 
+    /** What is read, as Cilium names it: group/version::kind. */
+    private static final List<String> APIS = List.of("cilium/v2::CiliumCIDRGroup", "cilium/v2::CiliumClusterwideNetworkPolicy", "cilium/v2::CiliumIdentity",
+            "cilium/v2::CiliumNetworkPolicy", "core/v1::ConfigMap", "core/v1::Namespace", "core/v1::Node", "core/v1::Pods", "core/v1::Service",
+            "discovery/v1::EndpointSlice", "networking.k8s.io/v1::NetworkPolicy");
+
     private final ManifestsFolder folder;
     private final String nodeName;
     private final List<IpAddress> nodeIps;
@@ -157,6 +162,8 @@ public final class ManifestsSource implements TableSource, IdentityClaims, NodeA
         data.put("state", text);
         data.put("folder", folder.root().toString());
         data.put("problems", details);
-        return List.of(new StatusRow(StatusRow.Order.KUBERNETES, "Kubernetes", List.of(text, "manifests in " + folder.root()), details, healthy, data));
+        return List.of(new StatusRow(StatusRow.Order.KUBERNETES, "Kubernetes", List.of(text, "manifests in " + folder.root()), details, healthy, data),
+                StatusRow.of(StatusRow.Order.KUBERNETES_APIS, "Kubernetes APIs", APIS.stream().map(a -> '"' + a + '"')
+                        .collect(java.util.stream.Collectors.joining(", ", "[", "]"))));
     }
 }
