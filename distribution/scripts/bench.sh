@@ -85,9 +85,10 @@ bench_lab() {
     (PATCHBAY_LAB=$lab; PATCHBAY_NO_BUILD=1 lab_up --no-check) >&2
     bench_pod_client=$(lab_first_pod client node1)
     bench_pod_web=$(lab_first_pod web node1)
-    # The server on the CPU of the measurements, as every other server here.
+    # The server on the CPU of the measurements and before everything else there, as every client and server here (nice would not do: each
+    # session is a scheduling group of its own).
     local pid
-    for pid in $(cat "$(jq -r .cgroup "$dir/pods/${bench_pod_web/\//_}.json")/cgroup.procs"); do taskset -acp 0 "$pid" >/dev/null; renice -n -20 -p "$pid" >/dev/null; done
+    for pid in $(cat "$(jq -r .cgroup "$dir/pods/${bench_pod_web/\//_}.json")/cgroup.procs"); do taskset -acp 0 "$pid" >/dev/null; chrt -afp 1 "$pid" >/dev/null; done
 }
 
 bench_down() {
@@ -112,7 +113,7 @@ bench_in() { local ns=$1; shift; nsenter --net="/run/netns/$lab-$ns" -- "$@"; }
 bench_serve() {
     local ns=$1
     shift
-    nsenter --net="/run/netns/$lab-$ns" -- nice -n -20 taskset -c 0 "$traffic" serve "$@" >/dev/null 2>&1 </dev/null &
+    nsenter --net="/run/netns/$lab-$ns" -- chrt -f 1 taskset -c 0 "$traffic" serve "$@" >/dev/null 2>&1 </dev/null &
     bench_servers="${bench_servers:-} $!"
     disown
 }
@@ -121,3 +122,10 @@ bench_serve() {
 bench_verdict() { if jq -en "$1 $2 $3" >/dev/null; then echo reached; else echo "**not reached**"; fi; }
 # Median, 90 % interval of one row of a table of pb-bench stats: bench_row FILE CASE COLUMN(3 median, 4 ratio, 5 interval)
 bench_row() { awk -F'|' -v c="$2" -v k="$3" '{gsub(/^ +| +$/, "", $2)} $2 == c {gsub(/^ +| +$/, "", $(k+1)); print $(k+1); exit}' "$1"; }
+
+# bench_classpath MODULE: test classes and all they need
+bench_classpath() {
+    local cache=$root/$1/target/bench.classpath
+    [ -s "$cache" ] || (cd "$root/$1" && mvn -o -q -B dependency:build-classpath -Dmdep.outputFile="$cache" -Dmdep.includeScope=test >&2) || fail "no class path of $1: build first"
+    echo "$root/$1/target/test-classes:$root/$1/target/classes:$(cat "$cache")"
+}

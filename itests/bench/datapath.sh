@@ -45,8 +45,8 @@ datapath_once() {
     local options=(--to "$3" --seconds "$4")
     case $2 in tcp-rr) options+=(--connections 1) ;; tcp-crr) options+=(--server-closes) ;; esac
     case $1 in
-        pod) lab_pod_exec "$bench_pod_client" nice -n -20 taskset -c 0 pb-traffic "$2" "${options[@]}" ;;
-        *) bench_in "$1" nice -n -20 taskset -c 0 "$traffic" "$2" "${options[@]}" ;;
+        pod) lab_pod_exec "$bench_pod_client" chrt -f 1 taskset -c 0 pb-traffic "$2" "${options[@]}" ;;
+        *) bench_in "$1" chrt -f 1 taskset -c 0 "$traffic" "$2" "${options[@]}" ;;
     esac
 }
 
@@ -92,7 +92,7 @@ datapath_kernel() {
         echo "| $name | $(jq .ns <<<"$result") | $(jq -r '"\(.low)-\(.high)"' <<<"$result") |"
         [ "$name" != "TCP data on an open connection" ] || datapath_path_ns=$(jq .ns <<<"$result")
     done < <(
-        run() { printf '%s\t' "$1"; shift; lab_in node1 nice -n -20 taskset -c 1 "$bench_bin/pb-bench" testrun --prog "$program" --rounds "$rounds" --repeat "$repeat" "$@"; }
+        run() { printf '%s\t' "$1"; shift; lab_in node1 taskset -c 1 "$bench_bin/pb-bench" testrun --prog "$program" --rounds "$rounds" --repeat "$repeat" "$@"; }
         run "TCP data on an open connection" --ifindex "$c" --frame "$data" --prepare "$syn@$c" --prepare "$ack@$w"
         run "its answer" --ifindex "$w" --frame "$reply" --prepare "$syn@$c" --prepare "$ack@$w" --prepare "$data@$c"
         run "UDP" --ifindex "$c" --frame "$udp"
@@ -110,7 +110,7 @@ bench_datapath() {
     bench_serve direct-b --tcp 8080
     bench_serve bridge-b --tcp 8080
     bench_serve filtered-b --tcp 8080
-    seconds=$(bench_of 0.5 0.25) rounds=$(bench_of 31 5)
+    seconds=$(bench_of 0.3 0.2) rounds=$(bench_of 31 5)
     local web cases=("veth pair:direct-a:10.9.1.2" "veth pair again (A/A):direct-a:10.9.1.2" "bridge, bare:bridge-a:10.9.2.2")
     web=$(lab_address "$bench_pod_web")
     [ -z "$filtered" ] || cases+=("bridge, br_netfilter, conntrack, equal rules:filtered-a:10.9.3.2")
@@ -158,7 +158,7 @@ bench_datapath() {
     echo
     echo "## Same node, TCP_RR"
     echo
-    echo "One connection, 64 bytes each way; client and server on CPU 0. $rounds interleaved rounds of $seconds s. The A/A row is the same veth pair once more: what it differs from 1 by is noise."
+    echo "One connection, 64 bytes each way; client and server on CPU 0 with real-time priority. $rounds interleaved rounds of $seconds s. The A/A row is the same veth pair once more: what it differs from 1 by is noise."
     echo
     cat "$bench_dir/tcp-rr.md"
     echo
