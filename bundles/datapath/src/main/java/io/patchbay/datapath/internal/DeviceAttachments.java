@@ -427,10 +427,11 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
         return all;
     }
 
+    /** On the path of every pod that comes or goes: without waiting for the disk, since no attachment outlives the kernel. */
     private void save() {
         JsonArrayBuilder all = Json.createArrayBuilder();
         kept.forEach((k, a) -> all.add(Json.createObjectBuilder().add("hook", k.hook().text()).add("where", k.where()).add("ifindex", k.ifindex()).add("mode", a.mode)));
-        Durable.write(record, Json.createObjectBuilder().add("attachments", all).build());
+        Durable.writeUnsynced(record, Json.createObjectBuilder().add("attachments", all).build());
     }
 
     @Override

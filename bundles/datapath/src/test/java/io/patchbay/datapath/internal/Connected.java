@@ -31,7 +31,7 @@ import java.util.stream.Stream;
  * Conntrack comes in two layouts.
  */
 final class Connected implements AutoCloseable {
-    /** @param folder where all objects are: endpoint, routing, asking and, in {@code ours} and {@code other}, conntrack */
+    /** @param folder where all objects and descriptors are: endpoint, routing, asking and, in {@code ours} and {@code other}, conntrack's objects */
     record Parts(Path folder) {
         static Parts compile() {
             try {
@@ -41,6 +41,9 @@ final class Connected implements AutoCloseable {
                     Shell.run(root.resolve("bpf/build").toString(), f, folder.toString());
                 }
                 Shell.run(root.resolve("bpf/build").toString(), "conntrack", folder.resolve("ours").toString());
+                for (String f : List.of("endpoint", "routing", "conntrack")) {
+                    Files.copy(root.resolve("bundles").resolve(f).resolve("src/main/resources/META-INF/patchbay/feature.json"), folder.resolve(f + ".json"));
+                }
                 Files.copy(Compiled.object("asking"), folder.resolve("asking.o"));
                 other(Files.createDirectory(folder.resolve("other")));
                 Shell.run(root.resolve("itests/traffic/build").toString(), folder.toString());
@@ -70,8 +73,8 @@ final class Connected implements AutoCloseable {
             return text.replace(what, to);
         }
 
-        private static GenerationSpec.Part real(String name, Path objects) {
-            return Features.part(Compiled.root().resolve("bundles").resolve(name).resolve("src/main/resources/META-INF/patchbay/feature.json"), objects);
+        private GenerationSpec.Part real(String name, Path objects) {
+            return Features.part(folder.resolve(name + ".json"), objects);
         }
 
         /** @param other the other layout of conntrack */
@@ -131,9 +134,7 @@ final class Connected implements AutoCloseable {
     /** A numbered stream in both directions on one UDP connection, and a hundred TCP connections with requests and answers. */
     void traffic() throws IOException {
         String tool = parts.folder().resolve("pb-traffic").toString();
-        if (server == null || !server.isAlive()) {
-            server = lab.start(b.netns(), tool, "serve", "--tcp", "7001", "--name", "b");
-        }
+        server = lab.start(b.netns(), tool, "serve", "--tcp", "7001", "--name", "b");
         await("the server listens", () -> Lab.in(b.netns(), "ss", "-Hltn").contains(":7001"));
         int before = connections().count();
         clients.add(lab.start(b.netns(), tool, "udp-duplex", "--listen", b.address() + ":7003", "--pps", "2000", "--until-signal"));
@@ -164,6 +165,8 @@ final class Connected implements AutoCloseable {
             assertTrue(report.contains("\"clean\":true"), report);
         }
         clients.clear();
+        server.toHandle().descendants().forEach(ProcessHandle::destroy);
+        assertTrue(server.waitFor(20, TimeUnit.SECONDS), "the server does not end");
     }
 
     private static Struct key(MapHandle ct, int i) {

@@ -123,7 +123,11 @@ class FailureTest {
     void whatIsRemovedIsBackAtOnce() {
         for (int i = 0; i < 5; i++) {
             long start = System.nanoTime();
-            Lab.in(lab.netnsName(), "tc", "filter", "del", "dev", a.device(), "ingress", "prio", Integer.toString(DeviceAttachments.PRIORITY));
+            if (i < 4) {
+                Lab.in(lab.netnsName(), "tc", "filter", "del", "dev", a.device(), "ingress", "prio", Integer.toString(DeviceAttachments.PRIORITY));
+            } else {
+                Lab.in(lab.netnsName(), "tc", "qdisc", "del", "dev", a.device(), "clsact");
+            }
             int times = i + 1;
             Connected.await("put back", () -> lab.node().attachments().list().stream().anyMatch(x -> x.hook() == Hook.POD_EGRESS && x.restored() == times && x.present()));
             long millis = (System.nanoTime() - start) / 1_000_000;
