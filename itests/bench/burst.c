@@ -87,10 +87,10 @@ int burst(int argc, char **argv)
 			printf("%.3f\n", (double)(now - runs[k].begun) / 1e6);
 			if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 				char line[512];
-				failed++;
 				rewind(runs[k].out);
-				fprintf(stderr, "run %d failed:\n", k);
-				while (fgets(line, sizeof line, runs[k].out))
+				if (failed++ < 3)
+					fprintf(stderr, "run %d failed:\n", k);
+				while (failed <= 3 && fgets(line, sizeof line, runs[k].out))
 					fputs(line, stderr);
 			}
 			fclose(runs[k].out);
