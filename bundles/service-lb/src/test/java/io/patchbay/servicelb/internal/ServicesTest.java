@@ -83,7 +83,7 @@ class ServicesTest {
     }
 
     @Test
-    void afterARestartNothingIsTouchedBeforeBothTablesHaveSyncedAndNumbersStay() throws Exception {
+    void afterARestartNothingIsTouchedBeforeAllTablesHaveSyncedAndNumbersStay() throws Exception {
         cluster.put(List.of(Cluster.service(1), Cluster.service(2), Cluster.service(3)), List.of(Cluster.slice(1, 1), Cluster.slice(2, 2), Cluster.slice(3, 3)));
         cluster.synced();
         start();
@@ -103,6 +103,9 @@ class ServicesTest {
         cluster.put(List.of(Cluster.service(2), Cluster.service(4)), List.of(Cluster.slice(2, 2), Cluster.slice(3, 3)));
         assertEquals(before, list());
         cluster.synced(TableId.ENDPOINT_SLICES);
+        cluster.synced(TableId.NODES);
+        assertEquals(before, list());
+        cluster.synced(TableId.PODS);
         await(before + "\n4    10.96.0.4:80/TCP   ClusterIP", this::list);
     }
 }
