@@ -7,6 +7,7 @@
  * is not known (yet), the call goes on untranslated and the packet is translated: never two answers for one client.
  */
 #include "lb.h"
+#include <patchbay/ipcache.h>
 #include <patchbay/sock.h>
 
 #define ECONNREFUSED 111
@@ -103,6 +104,12 @@ static __always_inline bool sock_known(const volatile struct pb_stage_cfg *cfg, 
     return lb_members_find(cfg, &m) && lb_choose(cfg, c, m.backend);
 }
 
+static __always_inline bool sock_is_node(const struct pb_addr *a)
+{
+    struct pb_ipcache_value *v = bpf_map_lookup_elem(&ipcache, a);
+    return v && (v->flags & PB_IPC_NODE);
+}
+
 /* Tells who listens that a call for `asked` goes to `c`. The caller's pod is the one behind its namespace. */
 static __always_inline void sock_event(struct bpf_sock_addr *ctx, const volatile struct pb_stage_cfg *cfg, const struct pb_addr *asked,
                                        const struct lb_choice *c, __be16 port)
@@ -155,6 +162,15 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, const volatil
         /* A NodePort on the loopback address: the row of all addresses. */
         k.addr.w[3] = 0;
         svc = lb_find_inside(cfg, &k);
+    } else if (!svc && sock_is_node(&k.addr)) {
+        /* Another node's NodePort: from here straight to the backend, who then sees the pod. */
+        k.addr.w[0] = 0;
+        k.addr.w[1] = 0;
+        k.addr.w[2] = pb_addr_is_v4(&asked) ? PB_V4_PREFIX : 0;
+        k.addr.w[3] = 0;
+        svc = lb_find_inside(cfg, &k);
+        if (svc && svc->kind != LB_NODE_PORT)
+            svc = 0;
     }
     if (!svc)
         return GO_ON;
