@@ -85,6 +85,25 @@ struct {
 PB_CARRIED(ct4, struct ct4_key, struct ct_entry);
 PB_CARRIED(ct6, struct ct6_key, struct ct_entry);
 
+/* Who is in the maps: the datapath's own way to entries that are over, so that it finds room when nobody collects. A new
+ * connection takes a place at random whose connection is over, and ends that one's entry. Only a hint: an entry may have no
+ * place, and a place no entry. */
+#define CT_PLACES 131072 /* a power of two, as large as the maps */
+const volatile __u32 ct_places = CT_PLACES;
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, CT_PLACES);
+    __type(key, __u32);
+    __type(value, struct ct4_key);
+} ct4_places SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, CT_PLACES);
+    __type(key, __u32);
+    __type(value, struct ct6_key);
+} ct6_places SEC(".maps");
+
 /* Connections refused because the map was full: [0] ct4, [1] ct6. The agent collects at once when one grows. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -331,6 +350,56 @@ static __always_inline long ct_update(struct __sk_buff *skb, const struct ct_tup
     return bpf_map_update_elem(&ct6, &k, e, flags);
 }
 
+#define CT_LOOK 8    /* places that a new connection looks at for itself */
+#define CT_SEARCH 64 /* and for any entry that is over, when the map is full */
+
+/* Looks at up to `tries` places. Ends the entry of the first one that is over, takes the place for `k` if there is one, and says
+ * whether an entry went. With `k` a free place will do. */
+#define CT_COLLECTOR(MAP)                                                                                         \
+    static __always_inline bool MAP##_collect(const struct MAP##_key *k, __u64 now, int tries)                    \
+    {                                                                                                             \
+        for (int i = 0; i < tries; i++) {                                                                         \
+            __u32 at = bpf_get_prandom_u32() & (ct_places - 1);                                                   \
+            struct MAP##_key *place = bpf_map_lookup_elem(&MAP##_places, &at);                                    \
+            if (!place)                                                                                           \
+                return false;                                                                                     \
+            /* A copy: another CPU may take the place meanwhile. */                                               \
+            struct MAP##_key old = *place;                                                                        \
+            struct ct_entry *e = old.proto ? bpf_map_lookup_elem(&MAP, &old) : 0;                                 \
+            if (e && e->expires > now)                                                                            \
+                continue;                                                                                         \
+            if (e)                                                                                                \
+                bpf_map_delete_elem(&MAP, &old);                                                                  \
+            if (k)                                                                                                \
+                *place = *k;                                                                                      \
+            if (k || e)                                                                                           \
+                return e;                                                                                         \
+        }                                                                                                         \
+        return false;                                                                                             \
+    }
+CT_COLLECTOR(ct4)
+CT_COLLECTOR(ct6)
+
+/* Room in a full map: true when an entry that was over has gone. */
+static __always_inline bool ct_make_room(struct __sk_buff *skb, __u64 now)
+{
+    return pb_family(skb) == 4 ? ct4_collect(0, now, CT_SEARCH) : ct6_collect(0, now, CT_SEARCH);
+}
+
+/* Notes a new entry where it can be found again. */
+static __always_inline void ct_keep(struct __sk_buff *skb, const struct ct_tuple *t, __u64 now)
+{
+    if (pb_family(skb) == 4) {
+        struct ct4_key k;
+        ct4_key_of(&k, t);
+        ct4_collect(&k, now, CT_LOOK);
+    } else {
+        struct ct6_key k;
+        ct6_key_of(&k, t);
+        ct6_collect(&k, now, CT_LOOK);
+    }
+}
+
 static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool tx)
 {
     if (pb_ct_state(skb) != PB_CT_NEW || ct_untracked(skb, s))
@@ -360,14 +429,22 @@ static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struc
     long err = ct_update(skb, &t, &e, BPF_NOEXIST);
     if (err) {
         struct ct_entry *old = ct_find(skb, &t);
-        if (!old) {
-            pb_count(&ct_refused, pb_family(skb) == 4 ? 0 : 1, 1);
-            return pb_drop(skb, cfg, s, PB_DROP_CT_CREATE_FAILED);
+        if (old) {
+            /* One that is over gives way. A live one stays: another CPU was faster, or a SYN came against its direction. */
+            if (old->expires <= now || old->tx_closing || old->rx_closing)
+                ct_update(skb, &t, &e, BPF_EXIST);
+        } else {
+            /* Full. What is over makes room; what is alive never does. */
+            if (ct_make_room(skb, now))
+                err = ct_update(skb, &t, &e, BPF_NOEXIST);
+            if (err) {
+                pb_count(&ct_refused, pb_family(skb) == 4 ? 0 : 1, 1);
+                return pb_drop(skb, cfg, s, PB_DROP_CT_CREATE_FAILED);
+            }
         }
-        /* One that is over gives way. A live one stays: another CPU was faster, or a SYN came against its direction. */
-        if (old->expires <= now || old->tx_closing || old->rx_closing)
-            ct_update(skb, &t, &e, BPF_EXIST);
     }
+    if (!err)
+        ct_keep(skb, &t, now);
     /* The receiver's pass, which may follow in this one, leaves its own. */
     s->set_policy_flags = 0;
     s->set_nat_flags = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * parse: Ethernet, IPv4, IPv6 with extension headers, TCP/UDP/SCTP/ICMP -> context and scratch. Later stages never
- * parse again. Fragments: the first one leaves its ports in a map, the others read them there (RFC 791, RFC 8200 4.5).
+ * parse again. Fragments: the first one leaves its ports, or what an ICMP message says, in a map; the others read them
+ * there (RFC 791, RFC 8200 4.5).
  */
 #include <patchbay/stage.h>
 #include <patchbay/icmp.h>
@@ -14,6 +15,9 @@ struct pb_frag_key {
 struct pb_frag_ports {
     __be16 sport;
     __be16 dport;
+    __u8 icmp_type;
+    __u8 icmp_code;
+    __u16 pad;
 };
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -146,13 +150,15 @@ static __always_inline int pb_parse_packet(struct __sk_buff *skb, struct pb_scra
                 return PB_DROP_FRAG_NOT_FOUND;
             s->sport = p->sport;
             s->dport = p->dport;
+            s->icmp_type = p->icmp_type;
+            s->icmp_code = p->icmp_code;
             pb_set_flag(skb, PB_F_FRAG);
             return 0;
         }
         int err = pb_parse_l4(skb, s, l4);
         if (err)
             return err;
-        struct pb_frag_ports p = {.sport = s->sport, .dport = s->dport};
+        struct pb_frag_ports p = {.sport = s->sport, .dport = s->dport, .icmp_type = s->icmp_type, .icmp_code = s->icmp_code};
         bpf_map_update_elem(&fragments, &k, &p, BPF_ANY);
         return 0;
     }

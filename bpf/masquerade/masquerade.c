@@ -268,7 +268,7 @@ static __always_inline int nat_allocate(struct pb_scratch *s, const struct snat4
     }
     if (!taken) {
         pb_count(&snat4_probes, i < PROBES ? PROBES + 1 : PROBES, 1);
-        return PB_DROP_NAT_NO_PORT;
+        return PB_DROP_NAT_NO_MAPPING;
     }
     pb_count(&snat4_probes, i, 1);
     result->addr = node;
@@ -317,7 +317,7 @@ static __always_inline int nat_mapping(struct pb_scratch *s, const struct snat4_
     }
     bpf_map_delete_elem(&snat4_in, &mine);
     pb_count(&snat4_probes, PROBES + 1, 1);
-    return PB_DROP_NAT_NO_PORT;
+    return PB_DROP_NAT_NO_MAPPING;
 }
 
 /* Whether what goes there needs the node's address. */

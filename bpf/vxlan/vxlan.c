@@ -99,7 +99,7 @@ static __always_inline bool forges_tunnel(const struct __sk_buff *skb, const str
 PB_STAGE(encap_pod_egress)
 {
     struct vxlan_config *c = config();
-    int act = TC_ACT_SHOT, code = PB_DROP_POLICY;
+    int act = TC_ACT_SHOT, code = PB_DROP_ENCAP_PROHIBITED;
     if (!forges_tunnel(skb, s, c)) {
         if (pb_route(skb) != PB_ROUTE_OVERLAY)
             return pb_next(skb, cfg);

@@ -219,8 +219,11 @@ lab_status() {
     local json
     json=$(lab_status_json)
     case ${1:-} in
-        '') jq -r '"Lab \(.lab) in \(.directory)", "", "NODE\tADDRESS\tNAMESPACE\tAGENT PID\tSOCKET", (.nodes[] | [.name, .address, .netns, (.agentPid // "not running" | tostring), .socket] | @tsv),
-                   "", "POD\tNODE\tADDRESSES\tNAMESPACE\tREADY", (.pods[] | [.pod, .node, (.addresses | join(",")), .netns, (.ready | tostring)] | @tsv)' <<<"$json" | column -t -s $'\t' -L ;;
+        '') jq -r '"Lab \(.lab) in \(.directory)"' <<<"$json"
+            echo
+            jq -r '["NODE", "ADDRESS", "NAMESPACE", "AGENT PID", "SOCKET"], (.nodes[] | [.name, .address, .netns, (.agentPid // "not running" | tostring), .socket]) | @tsv' <<<"$json" | column -t -s $'\t'
+            echo
+            jq -r '["POD", "NODE", "ADDRESSES", "NAMESPACE", "READY"], (.pods[] | [.pod, .node, (.addresses | join(",")), .netns, (.ready | tostring)]) | @tsv' <<<"$json" | column -t -s $'\t' ;;
         -o) [ "${2:-}" = json ] || wrong "lab status -o knows json only"; printf '%s\n' "$json" ;;
         *) wrong "lab status takes -o json" ;;
     esac

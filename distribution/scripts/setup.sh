@@ -10,6 +10,7 @@ mvn maven builds
 ip iproute2 namespaces of the lab
 nsenter util-linux processes in namespaces
 jq jq reads the status of the lab
+column bsdextrautils tables
 pgrep procps looks after processes'
 setup_files='/usr/include/bpf/bpf_helpers.h libbpf-dev headers of the datapath
 /usr/include/linux/bpf.h linux-libc-dev headers of the datapath

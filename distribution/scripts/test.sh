@@ -14,9 +14,9 @@ test_main() {
     for tier in "${tiers[@]}"; do
         echo "== $tier"
         case $tier in
-            unit) (cd "$root" && mvn -B -ntp -o surefire:test@default-test -Dpatchbay.excludedGroups=root,dist) || failed=1 ;;
-            bpf) (cd "$root" && mvn -B -ntp -o surefire:test@default-test -Dgroups=root) || failed=1 ;;
-            dist) (cd "$root" && mvn -B -ntp -o failsafe:integration-test failsafe:verify -pl itests/dist) || failed=1 ;;
+            unit) (cd "$root" && mvn -B -ntp surefire:test@default-test -Dpatchbay.excludedGroups=root,dist) || failed=1 ;;
+            bpf) (cd "$root" && mvn -B -ntp surefire:test@default-test -Dgroups=root) || failed=1 ;;
+            dist) (cd "$root" && mvn -B -ntp failsafe:integration-test failsafe:verify -pl itests/dist,itests/vendor) || failed=1 ;;
         esac
         [ $failed = 0 ] || break
     done

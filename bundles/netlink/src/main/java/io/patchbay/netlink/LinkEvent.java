@@ -17,6 +17,10 @@ public sealed interface LinkEvent {
     record AddressRemoved(IfAddress address) implements LinkEvent {
     }
 
+    /** Filters of a device were removed, alone or with the discipline they were on; only for who asked for it. */
+    record FiltersRemoved(int linkIndex) implements LinkEvent {
+    }
+
     /** Events were lost: read everything again. */
     record Overrun() implements LinkEvent {
     }

@@ -37,16 +37,29 @@ public final class LinkMonitor implements AutoCloseable {
 
     /** In the calling thread's namespace. */
     public static LinkMonitor start(Consumer<LinkEvent> listener) {
-        return start(Channel.open(), "own", listener);
+        return start(Channel.open(), "own", false, listener);
+    }
+
+    /** The same, and the removal of traffic control's filters too. */
+    public static LinkMonitor startWithFilters(Consumer<LinkEvent> listener) {
+        return start(Channel.open(), "own", true, listener);
     }
 
     /** In an open namespace, which may be closed afterwards. */
     public static LinkMonitor start(NetNs ns, Consumer<LinkEvent> listener) {
-        return start(ns.channel(), ns.toString(), listener);
+        return start(ns.channel(), ns.toString(), false, listener);
     }
 
-    private static LinkMonitor start(Channel channel, String where, Consumer<LinkEvent> listener) {
+    /** The same, and the removal of traffic control's filters too. */
+    public static LinkMonitor startWithFilters(NetNs ns, Consumer<LinkEvent> listener) {
+        return start(ns.channel(), ns.toString(), true, listener);
+    }
+
+    private static LinkMonitor start(Channel channel, String where, boolean filters, Consumer<LinkEvent> listener) {
         try {
+            if (filters) {
+                channel.join(Rt.RTNLGRP_TC);
+            }
             channel.join(Rt.RTNLGRP_LINK);
             channel.join(Rt.RTNLGRP_IPV4_IFADDR);
             channel.join(Rt.RTNLGRP_IPV6_IFADDR);
@@ -100,6 +113,8 @@ public final class LinkMonitor implements AutoCloseable {
             case Rt.RTM_DELLINK -> r.fixed().get(0) == 0 ? new LinkEvent.Removed(Link.of(r)) : null;
             case Rt.RTM_NEWADDR -> new LinkEvent.AddressAdded(IfAddress.of(r));
             case Rt.RTM_DELADDR -> new LinkEvent.AddressRemoved(IfAddress.of(r));
+            // struct tcmsg: the device is behind four bytes of family and padding
+            case Rt.RTM_DELTFILTER, Rt.RTM_DELQDISC -> new LinkEvent.FiltersRemoved(r.fixed().getInt(4));
             default -> null;
         };
     }

@@ -21,6 +21,12 @@ public final class Qdiscs {
         this.channel = channel;
     }
 
+    /** All of all devices. */
+    public List<Qdisc> list() {
+        return channel.dump("list", "qdiscs", new Request(Rt.RTM_GETQDISC, 0).traffic(0, 0, 0)).stream()
+                .filter(r -> r.type() == Rt.RTM_NEWQDISC).map(Qdisc::of).toList();
+    }
+
     /** All of one device. */
     public List<Qdisc> list(int linkIndex) {
         return channel.dump("list", "qdiscs", new Request(Rt.RTM_GETQDISC, 0).traffic(linkIndex, 0, 0)).stream()

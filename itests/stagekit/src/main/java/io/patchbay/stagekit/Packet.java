@@ -127,6 +127,18 @@ public final class Packet {
         return out.toByteArray();
     }
 
+    /** A fragment of an IPv4 frame: the bytes behind the IP header from {@code from} (a multiple of 8) to {@code to}. */
+    public static byte[] fragment(byte[] frame, int from, int to) {
+        int header = 34;
+        byte[] f = Arrays.copyOf(frame, header + to - from);
+        System.arraycopy(frame, header + from, f, header, to - from);
+        put16(f, 16, 20 + to - from);
+        put16(f, 20, from / 8 | (header + to < frame.length ? 0x2000 : 0));
+        put16(f, 24, 0);
+        put16(f, 24, sum(f, 14, 20, 0));
+        return f;
+    }
+
     private static int checksumAt(int protocol) {
         return protocol == 6 ? 16 : protocol == 17 ? 6 : 2;
     }

@@ -17,15 +17,15 @@ public final class Verdict {
             Map.entry(155, "CT: Map insertion failed"), Map.entry(156, "Invalid IPv6 extension header"),
             Map.entry(157, "IP fragmentation not supported"), Map.entry(158, "Service backend not found"),
             Map.entry(159, "Unsupported protocol for service"), Map.entry(160, "No tunnel/encapsulation endpoint (datapath BUG!)"),
-            Map.entry(161, "NAT 46/64 not enabled"), Map.entry(162, "Reached EDT rate-limiting drop horizon"),
-            Map.entry(167, "No mapping for NAT masquerade"), Map.entry(163, "Unknown connection tracking state"),
+            Map.entry(162, "Reached EDT rate-limiting drop horizon"), Map.entry(163, "Unknown connection tracking state"),
             Map.entry(164, "Local host is unreachable"), Map.entry(165, "No configuration available to perform policy decision"),
-            Map.entry(166, "Unsupported L2 protocol"), Map.entry(168, "Unsupported protocol for NAT masquerade"),
-            Map.entry(169, "FIB lookup failed"), Map.entry(171, "Invalid identity"), Map.entry(172, "Unknown sender"),
+            Map.entry(166, "Unsupported L2 protocol"), Map.entry(167, "No mapping for NAT masquerade"),
+            Map.entry(168, "Unsupported protocol for NAT masquerade"), Map.entry(169, "FIB lookup failed"),
+            Map.entry(170, "Encapsulation traffic is prohibited"), Map.entry(171, "Invalid identity"), Map.entry(172, "Unknown sender"),
             Map.entry(173, "NAT not needed"), Map.entry(174, "Is a ClusterIP"), Map.entry(175, "First logical datagram fragment not found"),
-            Map.entry(177, "Service source range check failed"), Map.entry(178, "Socket lookup failed"),
-            Map.entry(181, "Policy denied by denylist"), Map.entry(184, "No mapping for NAT masquerade"),
-            Map.entry(196, "TTL exceeded"), Map.entry(197, "No node ID found"), Map.entry(203, "Endpoint not ready"),
+            Map.entry(177, "Denied by LB src range check"), Map.entry(178, "Socket lookup failed"),
+            Map.entry(181, "Policy denied by denylist"), Map.entry(191, "No nat map found"),
+            Map.entry(196, "TTL exceeded"), Map.entry(197, "No node ID found"), Map.entry(203, "Endpoint policy program not available"),
             Map.entry(250, "No generation accepted"), Map.entry(255, "Hole in the pipeline"));
 
     private Verdict() {

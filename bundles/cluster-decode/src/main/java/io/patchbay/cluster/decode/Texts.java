@@ -6,6 +6,10 @@ import java.util.Map;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
 import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.common.ScalarStyle;
+import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.nodes.Tag;
+import org.snakeyaml.engine.v2.representer.StandardRepresenter;
 
 /** From plain Java values (Map, Collection, String, Number, Boolean, null; see {@link Tree#value()}) to text. */
 public final class Texts {
@@ -15,7 +19,19 @@ public final class Texts {
     /** A YAML document in block style, ending in a newline, without a document marker. */
     public static String yaml(Object value) {
         DumpSettings settings = DumpSettings.builder().setDefaultFlowStyle(FlowStyle.BLOCK).setSplitLines(false).build();
-        return new Dump(settings).dumpToString(value);
+        return new Dump(settings, new Quoting(settings)).dumpToString(value);
+    }
+
+    /** Quotes strings that Kubernetes would read as booleans: what is written here has to be accepted when it is read again. */
+    private static final class Quoting extends StandardRepresenter {
+        Quoting(DumpSettings settings) {
+            super(settings);
+        }
+
+        @Override
+        protected Node representScalar(Tag tag, String value, ScalarStyle style) {
+            return super.representScalar(tag, value, tag.equals(Tag.STR) && Tree.YAML11_BOOLEANS.contains(value) ? ScalarStyle.DOUBLE_QUOTED : style);
+        }
     }
 
     /** JSON, two blanks an indentation level, ending in a newline. */

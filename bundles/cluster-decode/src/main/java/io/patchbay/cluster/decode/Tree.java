@@ -29,7 +29,7 @@ public final class Tree {
         }
     }
 
-    private static final Set<String> YAML11_BOOLEANS = Set.of("yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF");
+    static final Set<String> YAML11_BOOLEANS = Set.of("yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF");
 
     private final Origin origin;
     private final Node node;

@@ -25,4 +25,13 @@ class TextsTest {
             assertEquals(value, trees.get(0).value(), text);
         }
     }
+
+    @Test
+    void whatKubernetesWouldReadAsABooleanIsQuoted() {
+        for (String word : List.of("yes", "No", "on", "OFF")) {
+            Problems problems = new Problems();
+            Trees.read("f", Texts.yaml(Map.of("k", word)), problems).get(0).stringMap();
+            assertEquals(List.of(), problems.list());
+        }
+    }
 }

@@ -5,6 +5,7 @@ import static io.patchbay.stagekit.Packet.FIN;
 import static io.patchbay.stagekit.Packet.RST;
 import static io.patchbay.stagekit.Packet.SYN;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -12,6 +13,7 @@ import io.patchbay.stagekit.Fields;
 import io.patchbay.stagekit.Packet;
 import io.patchbay.stagekit.StageBench;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -239,6 +241,62 @@ class ConntrackStageTest {
         for (int i = 0; i < all.capacity(); i += bench.map("ct_refused").slotSize()) counted += all.getLong(i);
         assertEquals(refused, counted);
         assertEquals(ESTABLISHED, sends(Packet.udp(POD, 1000, PEER, 53, 10).frame()));
+    }
+
+    private boolean opens(String pod, int port, String peer) {
+        byte[] p = Packet.udp(pod, port, peer, 53, 10).frame();
+        return bench.run("ct_commit_pod_egress", StageBench.POD_EGRESS, 0, p, s -> s.ctState(NEW)).verdict() == StageBench.NEXT;
+    }
+
+    /** Ends the entries of connections from that port on, as if their time had passed. */
+    private void expire(String map, int fromPort) {
+        List<ByteBuffer[]> all = new ArrayList<>();
+        bench.map(map).forEach((k, v) -> all.add(new ByteBuffer[] {copy(k), copy(v)}));
+        for (ByteBuffer[] e : all) {
+            if (new Fields(bench.layout(map + "_key"), e[0]).port("lport") < fromPort) continue;
+            bench.map(map).update(e[0], new Fields(bench.layout("ct_entry"), e[1]).set("expires", 1).bytes());
+        }
+    }
+
+    private void smallBench(int size) {
+        bench.close();
+        bench = StageBench.of("bpf/conntrack.o", Map.of("ct_places", (long) size), Map.of("ct4", size, "ct6", size, "ct4_places", size, "ct6_places", size));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"10.0.1.5,10.0.2.6,ct4", "fd00:1::5,fd00:2::6,ct6"})
+    void aMapFullOfWhatIsOverMakesRoomWithoutAnAgent(String pod, String peer, String map) {
+        smallBench(64);
+        int live = 0;
+        while (opens(pod, 1000 + live, peer)) live++;
+        assertTrue(live >= 64, "room for " + live);
+        assertFalse(opens(pod, 999, peer), "full of live ones");
+        expire(map, 1010);
+        for (int i = 0; i < 30; i++) assertTrue(opens(pod, 5000 + i, peer), "connection " + i);
+        for (int i = 0; i < 10; i++) assertEquals(ESTABLISHED, sends(Packet.udp(pod, 1000 + i, peer, 53, 10).frame()), "the live ones stay");
+        for (int i = 0; i < 30; i++) assertEquals(ESTABLISHED, sends(Packet.udp(pod, 5000 + i, peer, 53, 10).frame()), "and the new ones");
+    }
+
+    @Test
+    void connectionsComeAndGoForeverWithoutAnAgent() {
+        smallBench(256);
+        for (int i = 0; i < 50; i++) assertTrue(opens(POD, 1000 + i, PEER));
+        for (int i = 0; i < 2000; i++) {
+            assertTrue(opens(POD, 2000 + i, PEER), "connection " + i);
+            if (i % 50 == 0) expire("ct4", 2000);
+        }
+        for (int i = 0; i < 50; i++) assertEquals(ESTABLISHED, sends(Packet.udp(POD, 1000 + i, PEER, 53, 10).frame()));
+    }
+
+    @Test
+    void fragmentsOfAnEchoBelongToItsConnection() {
+        byte[] ask = Packet.echo(POD, PEER, 77, true).frame();
+        assertEquals(NEW, sends(Packet.fragment(ask, 0, 8)));
+        assertEquals(ESTABLISHED, sends(Packet.fragment(ask, 8, 16)));
+        byte[] answer = Packet.echo(PEER, POD, 77, false).frame();
+        assertEquals(REPLY, receives(Packet.fragment(answer, 0, 8)));
+        assertEquals(REPLY, receives(Packet.fragment(answer, 8, 16)));
+        assertEquals(1, bench.map("ct4").count());
     }
 
     @Test

@@ -22,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -160,6 +161,11 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
 
     private Optional<Key> find(Hook hook, int ifindex) {
         return kept.keySet().stream().filter(o -> o.hook() == hook && o.ifindex() == ifindex && !hook.isSocket()).findFirst();
+    }
+
+    /** Whether something of ours belongs on that device. */
+    synchronized boolean isKept(int ifindex) {
+        return kept.keySet().stream().anyMatch(k -> k.ifindex() == ifindex && !k.hook().isSocket());
     }
 
     /** Puts what is missing. @return whether anything was */
@@ -397,15 +403,21 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
         return restored;
     }
 
-    /** Drops of attached devices and their queues, so far: what is received from a pod counts at its egress hook, and the other way round. */
+    /**
+     * Drops and errors of attached devices, so far, and what the queues before them dropped: what is received from a pod counts at its egress
+     * hook, and the other way round. What filters drop has a verdict and does not count here.
+     */
     synchronized Map<Hook, Long> drops() {
         Map<Hook, Long> all = new EnumMap<>(Hook.class);
         try (NetlinkSocket s = home.netlink()) {
+            Map<Integer, Long> queues = new HashMap<>();
+            s.qdiscs().list().stream().filter(q -> q.isRoot()).forEach(q -> queues.merge(q.linkIndex(), q.drops(), Long::sum));
             for (Key k : kept.keySet()) {
                 if (!k.hook().isSocket()) {
                     try {
                         LinkStats st = s.links().stats(k.ifindex());
-                        all.merge(k.hook(), isIngress(k.hook()) ? st.rxDropped() + st.rxErrors() : st.txDropped() + st.txErrors(), Long::sum);
+                        all.merge(k.hook(), isIngress(k.hook()) ? st.rxDropped() + st.rxErrors()
+                                : st.txDropped() + st.txErrors() + queues.getOrDefault(k.ifindex(), 0L), Long::sum);
                     } catch (NetlinkException e) {
                         LOG.debug("no counters of {}: {}", k.where(), e.getMessage());
                     }
@@ -415,10 +427,11 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
         return all;
     }
 
+    /** On the path of every pod that comes or goes: without waiting for the disk, since no attachment outlives the kernel. */
     private void save() {
         JsonArrayBuilder all = Json.createArrayBuilder();
         kept.forEach((k, a) -> all.add(Json.createObjectBuilder().add("hook", k.hook().text()).add("where", k.where()).add("ifindex", k.ifindex()).add("mode", a.mode)));
-        Durable.write(record, Json.createObjectBuilder().add("attachments", all).build());
+        Durable.writeUnsynced(record, Json.createObjectBuilder().add("attachments", all).build());
     }
 
     @Override

@@ -31,19 +31,35 @@ final class Durable {
         try (JsonWriter w = Json.createWriterFactory(Map.of(JsonGenerator.PRETTY_PRINTING, true)).createWriter(text)) {
             w.write(json);
         }
+        write(file, text.toString(), true);
+    }
+
+    /**
+     * Writes beside and renames, without waiting for the disk: whole after a kill of the agent, not after a power cut. For what is about things
+     * in the kernel, which a power cut takes as well.
+     */
+    static void writeUnsynced(Path file, JsonObject json) {
+        write(file, json.toString(), false);
+    }
+
+    private static void write(Path file, String text, boolean sync) {
         Path beside = file.resolveSibling(file.getFileName() + ".new");
         try {
             Files.createDirectories(file.getParent());
             try (FileChannel c = FileChannel.open(beside, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
-                ByteBuffer bytes = ByteBuffer.wrap(text.toString().getBytes(StandardCharsets.UTF_8));
+                ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
                 while (bytes.hasRemaining()) {
                     c.write(bytes);
                 }
-                c.force(true);
+                if (sync) {
+                    c.force(true);
+                }
             }
             Files.move(beside, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-            try (FileChannel d = FileChannel.open(file.getParent(), StandardOpenOption.READ)) {
-                d.force(true);
+            if (sync) {
+                try (FileChannel d = FileChannel.open(file.getParent(), StandardOpenOption.READ)) {
+                    d.force(true);
+                }
             }
         } catch (IOException e) {
             throw new UncheckedIOException("can't write " + file, e);

@@ -141,7 +141,7 @@ final class Generations implements Pipeline, AutoCloseable {
 
     private void removeRecordsExcept(long epoch) {
         for (String name : Core.list(state)) {
-            if (name.matches(RECORD + "\\d+\\.json") && !name.equals(record(epoch).getFileName().toString())) {
+            if (name.matches(RECORD + "\\d+\\.json(\\.new)?") && !name.equals(record(epoch).getFileName().toString())) {
                 delete(state.resolve(name));
             }
         }

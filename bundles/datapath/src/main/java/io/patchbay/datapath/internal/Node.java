@@ -81,19 +81,25 @@ public final class Node implements AutoCloseable {
 
     private LinkMonitor monitor(Optional<Path> netns) {
         if (netns.isEmpty()) {
-            return LinkMonitor.start(this::changed);
+            return LinkMonitor.startWithFilters(this::changed);
         }
         try (NetNs ns = NetNs.open(netns.get())) {
-            return LinkMonitor.start(ns, this::changed);
+            return LinkMonitor.startWithFilters(ns, this::changed);
         }
     }
 
     /** Many events, one check. */
     private void changed(LinkEvent event) {
-        if (event instanceof LinkEvent.Removed || event instanceof LinkEvent.Overrun) {
-            if (checkIsDue.compareAndSet(false, true)) {
-                checks.schedule(this::check, SOON_MILLIS, TimeUnit.MILLISECONDS);
-            }
+        if (event instanceof LinkEvent.FiltersRemoved f && attachments.isKept(f.linkIndex())) {
+            checkAfter(0);
+        } else if (event instanceof LinkEvent.Removed || event instanceof LinkEvent.Overrun) {
+            checkAfter(SOON_MILLIS);
+        }
+    }
+
+    private void checkAfter(long millis) {
+        if (checkIsDue.compareAndSet(false, true)) {
+            checks.schedule(this::check, millis, TimeUnit.MILLISECONDS);
         }
     }
 

@@ -10,6 +10,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -102,7 +104,7 @@ public final class Lab implements AutoCloseable {
         Shell.run("ip", "-n", ns, "addr", "add", address + "/32", "dev", "eth0");
         String mac = mac(ns, "eth0");
         String hostMac = mac(name, device);
-        int ifindex = Integer.parseInt(Shell.run("ip", "-n", name, "-o", "link", "show", device).split(":")[0].trim());
+        int ifindex = ifindex(device);
         Pod p = new Pod(pod, ns, address, mac, device, ifindex, hostMac);
         attach(p);
         Shell.run("ip", "-n", name, "link", "set", device, "up");
@@ -125,6 +127,15 @@ public final class Lab implements AutoCloseable {
     private void attach(Pod p) {
         node.attachments().attach(Hook.POD_EGRESS, p.ifindex());
         node.attachments().attach(Hook.POD_INGRESS, p.ifindex());
+    }
+
+    private int ifindex(String device) {
+        String shown = Shell.run("ip", "-n", name, "-o", "link", "show", device);
+        Matcher m = Pattern.compile("(?m)^(\\d+): " + device + "@").matcher(shown);
+        if (!m.find()) {
+            throw new IllegalStateException("no index of " + device + " in: " + shown);
+        }
+        return Integer.parseInt(m.group(1));
     }
 
     private static String mac(String ns, String device) {

@@ -47,26 +47,22 @@ final class RecordStore {
         return records;
     }
 
+    /**
+     * Whole after a kill of the agent. Not waited for until it is on the disk: a power cut takes the pod and its devices as well, and a record
+     * damaged by it is set aside.
+     */
     void save(EndpointRecord record) throws IOException {
         Path file = directory.resolve(record.id() + ".json");
         Path next = directory.resolve(record.id() + ".new");
         try (FileChannel out = FileChannel.open(next, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
             ByteBuffer bytes = ByteBuffer.wrap(record.json().getBytes(StandardCharsets.UTF_8));
             while (bytes.hasRemaining()) out.write(bytes);
-            out.force(false);
         }
         Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        syncDirectory();
     }
 
     /** Not waited for: a record that comes back after a crash is of a pod without a device, and goes again. */
     void delete(int id) throws IOException {
         Files.deleteIfExists(directory.resolve(id + ".json"));
-    }
-
-    private void syncDirectory() throws IOException {
-        try (FileChannel d = FileChannel.open(directory, StandardOpenOption.READ)) {
-            d.force(true);
-        }
     }
 }

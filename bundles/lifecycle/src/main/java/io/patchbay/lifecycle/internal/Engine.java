@@ -252,7 +252,8 @@ final class Engine implements Features {
         String title = running.isPresent() ? "start: the record differs from generation " + running.get().epoch() : "first generation";
         Pipeline.Prepared next = null;
         try {
-            next = pipeline.prepare(new GenerationSpec(parts(record), 0, title, false));
+            // The record is what was consented to: an interrupted change of layout is taken back without asking.
+            next = pipeline.prepare(new GenerationSpec(parts(record), 0, title, true));
             if (running.isPresent()) {
                 fillRebuilt(next);
             }
@@ -491,7 +492,8 @@ final class Engine implements Features {
         Record.Earlier to = e.earlier().get(0);
         FeatureJar jar = load(feature, to.version(), to.digest());
         probe(List.of(jar));
-        return change(feature + " " + e.version() + " -> " + to.version() + " (rollback)", record.with(feature, e.rolledBack()), Map.of(feature, jar), false);
+        // Going back drops what only the newer version knew: that is what was asked for.
+        return change(feature + " " + e.version() + " -> " + to.version() + " (rollback)", record.with(feature, e.rolledBack()), Map.of(feature, jar), true);
     }
 
     private void probe(List<FeatureJar> updates) throws ChangeRefused {

@@ -96,6 +96,21 @@ class MasqueradeStageTest {
         assertArrayEquals(Packet.echo(WORLD, NODE, id, true).frame(), back(Packet.echo(WORLD, NODE, id, true).frame()).packet(), "a ping of the node is the node's");
     }
 
+    @Test
+    void fragmentsOfAnEchoGoTheSameWay() {
+        byte[] ask = Packet.echo(POD, WORLD, 77, true).frame();
+        int id = Packet.get16(out(Packet.fragment(ask, 0, 8)).packet(), 38);
+        StageBench.Outcome later = out(Packet.fragment(ask, 8, 16));
+        assertEquals(StageBench.NEXT, later.verdict());
+        assertEquals(192, later.packet()[26] & 0xff, "from the node");
+        assertArrayEquals(Arrays.copyOfRange(ask, 42, 50), Arrays.copyOfRange(later.packet(), 34, 42), "data is data");
+        byte[] answer = Packet.echo(WORLD, NODE, id, false).frame();
+        assertEquals(77, Packet.get16(back(Packet.fragment(answer, 0, 8)).packet(), 38));
+        StageBench.Outcome in = back(Packet.fragment(answer, 8, 16));
+        assertEquals(10, in.packet()[30] & 0xff, "to the pod");
+        assertArrayEquals(Arrays.copyOfRange(answer, 42, 50), Arrays.copyOfRange(in.packet(), 34, 42));
+    }
+
     /** What left, turned round, comes back as what the pod would see if nothing had been translated. */
     @Test
     void translatingAndReversingIsIdentity() {

@@ -151,9 +151,9 @@ class VxlanStageTest {
 
     @ParameterizedTest(name = "{0} -> {5}")
     @CsvSource({
-        "to a node's tunnel port,       192.168.0.2, 8472, 6, 3, 133",
-        "to its address alone known,    192.168.0.3, 8472, 2, 3, 133",
-        "to this node's tunnel port,    192.168.0.1, 8472, 1, 4, 133",
+        "to a node's tunnel port,       192.168.0.2, 8472, 6, 3, 170",
+        "to its address alone known,    192.168.0.3, 8472, 2, 3, 170",
+        "to this node's tunnel port,    192.168.0.1, 8472, 1, 4, 170",
         "to another port of a node,     192.168.0.2, 8473, 6, 3, 0",
         "to that port of a pod,         1.2.3.4,     8472, 2, 3, 0",
     })
