@@ -109,7 +109,7 @@ static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_sc
         struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, k);
         if (!old && err != -17 /* EEXIST: collected just now */) {
             pb_count(&lb_nat_refused, 1, 1);
-            return PB_DROP_NAT_NO_PORT;
+            return PB_DROP_NAT_NO_MAPPING;
         }
         if (old) {
             /* One that is over is taken by whoever changes its expiry first. */
@@ -126,7 +126,7 @@ static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_sc
         at = bpf_get_prandom_u32();
     }
     pb_count(&lb_nat_refused, 0, 1);
-    return PB_DROP_NAT_NO_PORT;
+    return PB_DROP_NAT_NO_MAPPING;
 }
 
 /* The connection's port at this node, kept in its flow. 0 and k->nport, or the drop code. */
