@@ -109,6 +109,6 @@ class NodeDevicesTest {
         assertEquals("ifindex=7 packets=0 mac=0a:00:00:00:00:01 host_mac=00:00:00:00:00:00", Decoded.text(value));
         assertEquals("{\"ifindex\":7,\"packets\":0,\"mac\":\"0a:00:00:00:00:01\",\"host_mac\":\"00:00:00:00:00:00\"}", Decoded.json(value).toString());
         Struct fragment = new Struct(lab.node().pipeline().map("fragments").value()).setPort("sport", 53);
-        assertEquals("sport=53 dport=0", Decoded.text(fragment));
+        assertEquals("sport=53 dport=0 icmp_type=0 icmp_code=0", Decoded.text(fragment));
     }
 }
