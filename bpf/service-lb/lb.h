@@ -19,12 +19,16 @@ enum lb_state { LB_ACTIVE = 0, LB_TERMINATING = 1, LB_QUARANTINED = 2, LB_MAINTE
 #define LB_F_AFFINITY 1       /* a client stays with its backend */
 #define LB_F_EXTERNAL_LOCAL 2 /* externalTrafficPolicy: Local */
 #define LB_F_INTERNAL_LOCAL 4 /* internalTrafficPolicy: Local */
+#define LB_F_TWO_SCOPES 8     /* clients inside the cluster have an entry of their own, scope 1 */
+#define LB_F_SOURCE_RANGES 16 /* only clients that lb_source_ranges has */
+enum lb_algorithm { LB_RANDOM = 0, LB_MAGLEV = 1 };
+#define LB_NAT_TUNNEL 1 /* conntrack's nat_flags: forwarded by another node, through the tunnel */
 
 struct lb_service_key {
     struct pb_addr addr;
     __be16 port;
     __u8 proto;
-    __u8 scope; /* 0; room for frontends that answer differently inside the cluster */
+    __u8 scope; /* 0: everybody; 1: clients inside the cluster, where they are told apart (LB_F_TWO_SCOPES) */
 };
 
 struct lb_service {
@@ -34,9 +38,10 @@ struct lb_service {
     __u32 total;     /* slots that are filled: behind count are those that only serve what they have */
     __u16 flags;     /* LB_F_* */
     __u8 kind;       /* enum lb_kind */
-    __u8 algorithm;  /* 0 = random */
+    __u8 algorithm;  /* enum lb_algorithm */
     __u32 affinity_seconds;
-    __u32 spare[2];
+    __u32 table;     /* size of the set's Maglev table */
+    __u32 spare;
 };
 
 struct lb_backend {
@@ -54,6 +59,12 @@ struct lb_slots_key {
 };
 struct lb_slots {
     __u32 backend[LB_SLOTS];
+};
+
+/* A part of a set's Maglev table (key: struct lb_slots_key). */
+#define LB_MAGLEV_PART 256
+struct lb_maglev {
+    __u32 backend[LB_MAGLEV_PART];
 };
 
 /* A client is known by its pod's address, on both ways. */
@@ -101,6 +112,14 @@ struct {
 } lb_slots SEC(".maps");
 PB_CARRIED(lb_slots, struct lb_slots_key, struct lb_slots);
 
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 262144);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct lb_slots_key);
+    __type(value, struct lb_maglev);
+} lb_maglev SEC(".maps");
+
 /* Whether a remembered backend is still one of the set, LB_MEMBER_*: it may have left the service and live on elsewhere. For
  * sets that remember: with affinity, or of UDP. */
 struct {
@@ -129,7 +148,18 @@ struct lb_choice {
     __u32 backend;
     __be16 port;
     __u16 pad;
+    __u32 nat_port; /* the flow's */
 };
+
+/* The service as clients inside the cluster see it. Changes the key's scope. */
+static __always_inline struct lb_service *lb_find_inside(const volatile struct pb_stage_cfg *cfg, struct lb_service_key *k)
+{
+    struct lb_service *svc = lb_services_find(cfg, k);
+    if (!svc || !(svc->flags & LB_F_TWO_SCOPES))
+        return svc;
+    k->scope = 1;
+    return lb_services_find(cfg, k);
+}
 
 static __always_inline bool lb_choose(const volatile struct pb_stage_cfg *cfg, struct lb_choice *c, __u32 id)
 {
@@ -142,13 +172,20 @@ static __always_inline bool lb_choose(const volatile struct pb_stage_cfg *cfg, s
     return true;
 }
 
-/* A backend for a new connection, chosen at random; false: there is none. */
-static __always_inline bool lb_pick(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, struct lb_choice *c)
+/* A backend for a new connection, chosen by `hash`; false: there is none. */
+static __always_inline bool lb_pick(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, __u32 hash, struct lb_choice *c)
 {
-    __u32 count = svc->count;
+    __u32 count = svc->count, table = svc->table;
     if (!count)
         return false;
-    __u32 slot = bpf_get_prandom_u32() % count;
+    if (svc->algorithm == LB_MAGLEV && table) {
+        __u32 at = hash % table;
+        struct lb_slots_key k = {.set = svc->set, .chunk = at / LB_MAGLEV_PART};
+        struct lb_maglev *part = bpf_map_lookup_elem(&lb_maglev, &k);
+        if (part && lb_choose(cfg, c, part->backend[at % LB_MAGLEV_PART]))
+            return true;
+    }
+    __u32 slot = hash % count;
 #pragma clang loop unroll(disable)
     for (int attempt = 0; attempt < 3; attempt++) {
         struct lb_slots_key k = {.set = svc->set, .chunk = slot / LB_SLOTS};
@@ -173,10 +210,10 @@ static __always_inline bool lb_may_keep(const volatile struct pb_stage_cfg *cfg,
 /* A backend for a new connection of a client whose pod address is known (null: it does not matter). Two CPUs, or a packet
  * and a socket call, that decide for one client at one time agree: the first to write wins. */
 static __always_inline bool lb_select(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, const struct pb_addr *client,
-                                      struct lb_choice *c)
+                                      __u32 hash, struct lb_choice *c)
 {
     if (!(svc->flags & LB_F_AFFINITY) || !client)
-        return lb_pick(cfg, svc, c);
+        return lb_pick(cfg, svc, hash, c);
     struct lb_affinity_key k;
     pb_memset(&k, 0, sizeof(k));
     k.client = *client;
@@ -184,7 +221,7 @@ static __always_inline bool lb_select(const volatile struct pb_stage_cfg *cfg, c
     __u64 now = bpf_ktime_get_ns();
     struct lb_affinity *a = lb_affinity_find(cfg, &k);
     if (!a) {
-        if (!lb_pick(cfg, svc, c))
+        if (!lb_pick(cfg, svc, hash, c))
             return false;
         struct lb_affinity first = {.last_used = now, .backend = c->backend};
         if (!bpf_map_update_elem(&lb_affinity, &k, &first, BPF_NOEXIST))
@@ -199,7 +236,7 @@ static __always_inline bool lb_select(const volatile struct pb_stage_cfg *cfg, c
         if (lb_choose(cfg, c, known))
             return true;
     }
-    if (!lb_pick(cfg, svc, c))
+    if (!lb_pick(cfg, svc, hash, c))
         return false;
     a->last_used = now;
     __u32 before = __sync_val_compare_and_swap(&a->backend, known, c->backend);

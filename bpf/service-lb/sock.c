@@ -7,6 +7,7 @@
  * is not known (yet), the call goes on untranslated and the packet is translated: never two answers for one client.
  */
 #include "lb.h"
+#include <patchbay/ipcache.h>
 #include <patchbay/sock.h>
 
 #define ECONNREFUSED 111
@@ -103,6 +104,44 @@ static __always_inline bool sock_known(const volatile struct pb_stage_cfg *cfg, 
     return lb_members_find(cfg, &m) && lb_choose(cfg, c, m.backend);
 }
 
+static __always_inline bool sock_is_node(const struct pb_addr *a)
+{
+    struct pb_ipcache_value *v = bpf_map_lookup_elem(&ipcache, a);
+    return v && (v->flags & PB_IPC_NODE);
+}
+
+/* Tells who listens that a call for `asked` goes to `c`. The caller's pod is the one behind its namespace. */
+static __always_inline void sock_event(struct bpf_sock_addr *ctx, const volatile struct pb_stage_cfg *cfg, const struct pb_addr *asked,
+                                       const struct lb_choice *c, __be16 port)
+{
+    __u32 zero = 0;
+    __u32 *wanted = bpf_map_lookup_elem(&pb_events_wanted, &zero);
+    if (!wanted || !*wanted)
+        return;
+    __u64 ns = bpf_get_netns_cookie(ctx);
+    struct lb_netns *pod = bpf_map_lookup_elem(&lb_netns, &ns);
+    struct pb_event *e = bpf_ringbuf_reserve(&pb_events, sizeof(*e), 0);
+    if (!e) {
+        pb_count_call(&pb_events_lost, 0);
+        return;
+    }
+    pb_memset(e, 0, sizeof(*e));
+    e->ts = bpf_ktime_get_ns();
+    e->type = PB_EVENT_SOCK;
+    e->code = PB_SOCK_DONE;
+    e->hook = cfg->hook;
+    e->epoch = cfg->epoch & 0xff;
+    if (pod)
+        e->saddr = pb_addr_is_v4(asked) ? pod->addr4 : pod->addr6;
+    e->daddr = c->addr;
+    e->dport = c->port;
+    e->proto = ctx->protocol;
+    e->svc_addr = *asked;
+    e->svc_port = port;
+    e->stage = cfg->order;
+    bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
 /* connect and sendmsg. `datagram`: an unconnected socket's. */
 static __always_inline int sock_forward(struct bpf_sock_addr *ctx, const volatile struct pb_stage_cfg *cfg, bool v6, bool datagram)
 {
@@ -117,9 +156,25 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, const volatil
         sock_addr4(ctx, &k.addr);
     k.port = ctx->user_port;
     k.proto = ctx->protocol;
-    struct lb_service *svc = lb_services_find(cfg, &k);
+    struct pb_addr asked = k.addr;
+    struct lb_service *svc = lb_find_inside(cfg, &k);
+    if (!svc && pb_addr_is_v4(&k.addr) && (k.addr.w[3] & 0xff) == 127) {
+        /* A NodePort on the loopback address: the row of all addresses. */
+        k.addr.w[3] = 0;
+        svc = lb_find_inside(cfg, &k);
+    } else if (!svc && sock_is_node(&k.addr)) {
+        /* Another node's NodePort: from here straight to the backend, who then sees the pod. */
+        k.addr.w[0] = 0;
+        k.addr.w[1] = 0;
+        k.addr.w[2] = pb_addr_is_v4(&asked) ? PB_V4_PREFIX : 0;
+        k.addr.w[3] = 0;
+        svc = lb_find_inside(cfg, &k);
+        if (svc && svc->kind != LB_NODE_PORT)
+            svc = 0;
+    }
     if (!svc)
         return GO_ON;
+    k.addr = asked;
     sock_key(&sk, ctx, &k.addr, k.port);
     if (!datagram || !sock_known(cfg, svc, &sk, &c)) {
         if (pb_draining)
@@ -134,7 +189,7 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, const volatil
             if (pb_addr_is_zero(client))
                 return GO_ON;
         }
-        if (!lb_select(cfg, svc, client, &c)) {
+        if (!lb_select(cfg, svc, client, bpf_get_prandom_u32(), &c)) {
             bpf_set_retval(-ECONNREFUSED);
             return REFUSE;
         }
@@ -160,6 +215,8 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, const volatil
     if (bpf_map_update_elem(&lb_sock_rev, &sk, &r, BPF_ANY))
         return GO_ON;
     sock_set(ctx, &c.addr, c.port, v6);
+    /* Of an unconnected socket's exchange only the first datagram comes this far. */
+    sock_event(ctx, cfg, &r.addr, &c, r.port);
     return GO_ON;
 }
 

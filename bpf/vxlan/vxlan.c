@@ -171,12 +171,12 @@ static __always_inline int sender(struct __sk_buff *skb, const struct pb_scratch
         return PB_DROP_INVALID_IDENTITY;
     /* A node's own packets: from one of its addresses, or from its router address among its pods'. */
     if (pb_addr_eq(&s->saddr, &from))
-        return vni == ID_REMOTE_NODE ? 0 : PB_DROP_INVALID_IDENTITY;
+        return vni == ID_REMOTE_NODE || vni == ID_WORLD ? 0 : PB_DROP_INVALID_IDENTITY; /* world: a client outside, for a service */
     struct pb_ipcache_value *v = bpf_map_lookup_elem(&ipcache, &s->saddr);
     if (!v || !v->identity) {
         if (owns(n, &s->saddr))
             return 0; /* a pod that we have not heard of yet */
-        return vni == ID_REMOTE_NODE && bpf_map_lookup_elem(&tunnel_nodes, &s->saddr) ? 0 : PB_DROP_INVALID_SIP;
+        return (vni == ID_REMOTE_NODE || vni == ID_WORLD) && bpf_map_lookup_elem(&tunnel_nodes, &s->saddr) ? 0 : PB_DROP_INVALID_SIP;
     }
     if (v->flags & PB_IPC_LOCAL)
         return PB_DROP_INVALID_SIP;

@@ -82,7 +82,7 @@ bench_of() { if [ -n "$bench_quick" ]; then echo "$2"; else echo "$1"; fi; }
 
 bench_lab() {
     bench_say "lab $lab"
-    (PATCHBAY_LAB=$lab; PATCHBAY_NO_BUILD=1 lab_up --no-check) >&2
+    (PATCHBAY_LAB=$lab; PATCHBAY_NO_BUILD=1 lab_up --no-check) >&2 || fail "the lab did not start"
     bench_pod_client=$(lab_first_pod client node1)
     bench_pod_web=$(lab_first_pod web node1)
     # The server on the CPU of the measurements and before everything else there, as every client and server here (nice would not do: each

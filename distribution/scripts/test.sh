@@ -16,7 +16,7 @@ test_main() {
         case $tier in
             unit) (cd "$root" && mvn -B -ntp surefire:test@default-test -Dpatchbay.excludedGroups=root,dist) || failed=1 ;;
             bpf) (cd "$root" && mvn -B -ntp surefire:test@default-test -Dgroups=root) || failed=1 ;;
-            dist) (cd "$root" && mvn -B -ntp failsafe:integration-test failsafe:verify -pl itests/dist,itests/vendor) || failed=1 ;;
+            dist) (cd "$root" && mvn -B -ntp failsafe:integration-test failsafe:verify -pl itests/artifacts,itests/vendor,itests/dist) || failed=1 ;;
         esac
         [ $failed = 0 ] || break
     done

@@ -86,7 +86,7 @@ class FailureTest {
         UdpStream traffic = UdpStream.start(lab, a, b, 7001, 5_000);
         MapHandle seen = pipeline().map("forward_seen");
         for (int i = 0; i < 1_000; i++) {
-            seen.put(new Struct(seen.key()).set("", i), new Struct(seen.value()).set("packets", i));
+            seen.put(new Struct(seen.key()).set("", 0x10000 + i), new Struct(seen.value()).set("packets", i));
         }
         Path pin = lab.pins().resolve("maps").resolve("forward_seen");
         Pipeline.Prepared p = prepare("FORWARD_WIDE");
@@ -104,7 +104,7 @@ class FailureTest {
         assertEquals(0, l.faults(), l.toString());
         assertTrue(refused.contains("forward_seen"), refused);
         assertTrue(pipeline().map("forward_seen").value().has("since"), "the name means what the generation in charge uses");
-        assertEquals(999, seen.lookup(new Struct(seen.key()).set("", 999)).orElseThrow().get("packets"));
+        assertEquals(999, seen.lookup(new Struct(seen.key()).set("", 0x10000 + 999)).orElseThrow().get("packets"));
         assertWorks(traffic);
         assertEquals(1_001, pipeline().map("forward_seen").count());
     }

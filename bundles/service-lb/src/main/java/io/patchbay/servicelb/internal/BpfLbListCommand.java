@@ -49,7 +49,10 @@ public final class BpfLbListCommand implements ShellCommand {
             String id = " (" + row.service().id() + ") (";
             FrontendKind kind = FrontendKind.of(row.service().kind());
             StringBuilder flags = new StringBuilder(kind.text());
-            if ((row.service().flags() & ServicePlan.FLAG_INTERNAL_LOCAL) != 0) flags.append(", InternalLocal");
+            if ((row.service().flags() & LbValue.FLAG_EXTERNAL_LOCAL) != 0) flags.append(", Local");
+            if ((row.service().flags() & LbValue.FLAG_SOURCE_RANGES) != 0) flags.append(", check source-range");
+            if (row.service().algorithm() == LbValue.MAGLEV) flags.append(", maglev ").append(row.service().table());
+            if ((row.service().flags() & LbValue.FLAG_INTERNAL_LOCAL) != 0) flags.append(", InternalLocal");
             if (row.service().affinitySeconds() > 0) flags.append(", sessionAffinity");
             if (kind == FrontendKind.CLUSTER_IP) flags.append(", non-routable");
             table.row(row.frontend() + " (0)", (row.frontend().address().isV4() ? "0.0.0.0:0" : "[::]:0") + id + "0) [" + flags + "]");

@@ -28,10 +28,13 @@ public final class Flows {
     private final FeatureRuntime runtime;
     private final Scope scope;
     private final MapHandle flows;
+    private final MapHandle ports;
     private final MapHandle refused;
+    private final MapHandle portsRefused;
     private final LongSupplier clock;
     private long lastCollection;
     private long lastRefused;
+    private long lastPortsRefused;
 
     @Activate
     public Flows(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime) {
@@ -44,8 +47,11 @@ public final class Flows {
         this.clock = clock;
         this.scope = runtime.scope("service-flows");
         this.flows = runtime.map("lb_flows");
+        this.ports = runtime.map("lb_nat");
         this.refused = runtime.map("lb_refused");
+        this.portsRefused = runtime.map("lb_nat_refused");
         this.lastRefused = refused();
+        this.lastPortsRefused = portsRefused();
         this.lastCollection = clock.getAsLong();
         scope.every("collect-service-flows", LOOK, () -> {
             look();
@@ -63,8 +69,22 @@ public final class Flows {
         return refused.lookupAll(new Struct(refused.key())).stream().mapToLong(s -> s.get("skbs")).sum();
     }
 
+    /** Connections from outside that got no port of this node towards their backend. */
+    long portsRefused() {
+        long all = 0;
+        for (int why = 0; why < 2; why++) {
+            all += portsRefused.lookupAll(new Struct(portsRefused.key()).set("", why)).stream().mapToLong(s -> s.get("skbs")).sum();
+        }
+        return all;
+    }
+
     private void look() {
         long now = clock.getAsLong();
+        long noPort = portsRefused();
+        if (noPort != lastPortsRefused) {
+            LOG.warn("{} new connections from outside found no port of this node towards their backend", noPort - lastPortsRefused);
+            lastPortsRefused = noPort;
+        }
         long full = refused();
         boolean draining = runtime.draining();
         if (!draining && full == lastRefused && now - lastCollection < COLLECT_NS) return;
@@ -79,6 +99,10 @@ public final class Flows {
 
     /** Deletes what has been over for {@code grace} ns. @return how many live ones there are */
     int collect(long now, long grace) {
+        return collect(flows, now, grace) + collect(ports, now, grace);
+    }
+
+    private static int collect(MapHandle flows, long now, long grace) {
         int[] live = {0};
         flows.entries().forEach((key, value) -> {
             if (value.get("expires") > now) live[0]++;

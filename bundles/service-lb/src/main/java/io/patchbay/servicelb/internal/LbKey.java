@@ -1,7 +1,17 @@
 package io.patchbay.servicelb.internal;
 
+import io.patchbay.api.net.Prefix;
+
 /** What an entry of the service maps is known by; each kind is a map of its own. */
-sealed interface LbKey permits Frontend, LbKey.Slots, LbKey.MemberOf, LbKey.Backend {
+sealed interface LbKey permits Frontend, LbKey.Slots, LbKey.MemberOf, LbKey.Backend, LbKey.Maglev, LbKey.Range {
+    /** {@link LbValue.Maglev#SIZE} places of a set's table. */
+    record Maglev(int set, int part) implements LbKey {
+    }
+
+    /** Clients that may reach a frontend. */
+    record Range(int frontend, Prefix clients) implements LbKey {
+    }
+
     /** {@link LbValue.Slots#SIZE} backends of a set. */
     record Slots(int set, int chunk) implements LbKey {
         @Override

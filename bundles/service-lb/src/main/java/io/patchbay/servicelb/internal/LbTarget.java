@@ -2,6 +2,8 @@ package io.patchbay.servicelb.internal;
 
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
 import io.patchbay.api.net.Protocol;
 import io.patchbay.api.reconcile.Codec;
 import io.patchbay.api.reconcile.Reconcilers;
@@ -17,18 +19,18 @@ import java.util.Set;
 import java.util.function.Function;
 
 /**
- * The service maps as one target, so that their order is kept: backends, what sets remember, slots, frontends; deletions the other way
+ * The service maps as one target, so that their order is kept: backends, what sets remember, slots, tables, source ranges, frontends; deletions the other way
  * round. At no moment does an entry name one that is not there yet.
  */
 final class LbTarget implements Target<LbKey, LbValue> {
     static final Codec<Frontend> FRONTEND = codec(
-            (f, s) -> s.set("addr", f.address()).setPort("port", f.port()).set("proto", f.protocol().number()),
-            s -> new Frontend(s.address("addr"), s.port("port"), protocol(s)));
+            (f, s) -> s.set("addr", f.address()).setPort("port", f.port()).set("proto", f.protocol().number()).set("scope", f.inside() ? 1 : 0),
+            s -> new Frontend(s.address("addr"), s.port("port"), protocol(s), s.get("scope") != 0));
     static final Codec<LbValue.Service> SERVICE = codec(
             (v, s) -> s.set("id", v.id()).set("set", v.set()).set("count", v.count()).set("total", v.total()).set("flags", v.flags())
-                    .set("kind", v.kind()).set("algorithm", v.algorithm()).set("affinity_seconds", v.affinitySeconds()),
+                    .set("kind", v.kind()).set("algorithm", v.algorithm()).set("affinity_seconds", v.affinitySeconds()).set("table", v.table()),
             s -> new LbValue.Service((int) s.get("id"), (int) s.get("set"), (int) s.get("count"), (int) s.get("total"), (int) s.get("flags"),
-                    (int) s.get("kind"), (int) s.get("algorithm"), (int) s.get("affinity_seconds")));
+                    (int) s.get("kind"), (int) s.get("algorithm"), (int) s.get("affinity_seconds"), (int) s.get("table")));
     static final Codec<LbKey.Backend> BACKEND_ID = codec((k, s) -> s.set("", k.id()), s -> new LbKey.Backend((int) s.get("")));
     static final Codec<LbValue.Backend> BACKEND = codec(
             (v, s) -> s.set("addr", v.address().address()).setPort("port", v.address().port()).set("proto", v.address().protocol().number())
@@ -36,21 +38,38 @@ final class LbTarget implements Target<LbKey, LbValue> {
             s -> new LbValue.Backend(new BackendAddress(s.address("addr"), s.port("port"), protocol(s)), BackendState.of(s.get("state"))));
     static final Codec<LbKey.Slots> SLOTS_KEY = codec((k, s) -> s.set("set", k.set()).set("chunk", k.chunk()),
             s -> new LbKey.Slots((int) s.get("set"), (int) s.get("chunk")));
-    static final Codec<LbValue.Slots> SLOTS = codec((v, s) -> {
-        ByteBuffer b = ByteBuffer.allocate(4 * LbValue.Slots.SIZE).order(ByteOrder.nativeOrder());
-        b.asIntBuffer().put(v.backends());
-        s.set("backend", b.array());
-    }, s -> {
-        int[] numbers = new int[LbValue.Slots.SIZE];
-        ByteBuffer.wrap(s.get("backend", 4 * numbers.length)).order(ByteOrder.nativeOrder()).asIntBuffer().get(numbers);
-        return new LbValue.Slots(numbers);
-    });
+    static final Codec<LbValue.Slots> SLOTS = codec((v, s) -> numbers(v.backends(), s), s -> new LbValue.Slots(numbers(s, LbValue.Slots.SIZE)));
+    static final Codec<LbKey.Maglev> MAGLEV_KEY = codec((k, s) -> s.set("set", k.set()).set("chunk", k.part()),
+            s -> new LbKey.Maglev((int) s.get("set"), (int) s.get("chunk")));
+    static final Codec<LbValue.Maglev> MAGLEV = codec((v, s) -> numbers(v.backends(), s), s -> new LbValue.Maglev(numbers(s, LbValue.Maglev.SIZE)));
+    /** Bits in front of the address in the key of lb_ranges: the frontend's number. */
+    private static final int RANGE_FRONT = 32;
+    static final Codec<LbKey.Range> RANGE = codec(
+            (k, s) -> s.set("prefixlen", RANGE_FRONT + k.clients().mappedLength()).set("frontend", k.frontend()).set("addr", k.clients().address()),
+            s -> range((int) s.get("frontend"), s.address("addr"), (int) s.get("prefixlen") - RANGE_FRONT));
+    static final Codec<LbValue.Allowed> ALLOWED = codec((v, s) -> s.set("", 1), s -> LbValue.Allowed.YES);
     static final Codec<LbKey.MemberOf> MEMBER = codec((k, s) -> s.set("set", k.set()).set("backend", k.backend()),
             s -> new LbKey.MemberOf((int) s.get("set"), (int) s.get("backend")));
     static final Codec<LbValue.Membership> MEMBERSHIP = codec((v, s) -> s.set("", v.number()),
             s -> s.get("") == LbValue.Membership.NEW.number() ? LbValue.Membership.NEW : LbValue.Membership.KEEP);
 
-    /** One map of the four. */
+    private static void numbers(int[] backends, Struct into) {
+        ByteBuffer b = ByteBuffer.allocate(4 * backends.length).order(ByteOrder.nativeOrder());
+        b.asIntBuffer().put(backends);
+        into.set("backend", b.array());
+    }
+
+    private static int[] numbers(Struct from, int count) {
+        int[] numbers = new int[count];
+        ByteBuffer.wrap(from.get("backend", 4 * count)).order(ByteOrder.nativeOrder()).asIntBuffer().get(numbers);
+        return numbers;
+    }
+
+    private static LbKey.Range range(int frontend, IpAddress address, int mappedLength) {
+        return new LbKey.Range(frontend, new Prefix(address, address.isV4() ? mappedLength - (128 - 32) : mappedLength));
+    }
+
+    /** One of the maps. */
     private record Part<K extends LbKey, V extends LbValue>(Class<K> keys, Class<V> values, Target<K, V> target) {
         void actual(Map<LbKey, LbValue> into) throws Exception {
             into.putAll(target.actual());
@@ -82,6 +101,8 @@ final class LbTarget implements Target<LbKey, LbValue> {
                 new Part<>(LbKey.Backend.class, LbValue.Backend.class, reconcilers.mapTarget(maps.apply("lb_backends"), BACKEND_ID, BACKEND)),
                 new Part<>(LbKey.MemberOf.class, LbValue.Membership.class, reconcilers.mapTarget(maps.apply("lb_members"), MEMBER, MEMBERSHIP)),
                 new Part<>(LbKey.Slots.class, LbValue.Slots.class, reconcilers.mapTarget(maps.apply("lb_slots"), SLOTS_KEY, SLOTS)),
+                new Part<>(LbKey.Maglev.class, LbValue.Maglev.class, reconcilers.mapTarget(maps.apply("lb_maglev"), MAGLEV_KEY, MAGLEV)),
+                new Part<>(LbKey.Range.class, LbValue.Allowed.class, reconcilers.mapTarget(maps.apply("lb_ranges"), RANGE, ALLOWED)),
                 new Part<>(Frontend.class, LbValue.Service.class, reconcilers.mapTarget(maps.apply("lb_services"), FRONTEND, SERVICE)));
     }
 

@@ -3,14 +3,21 @@ package io.patchbay.servicelb.internal;
 import java.util.Arrays;
 
 /** What an entry of the service maps says. */
-sealed interface LbValue permits LbValue.Service, LbValue.Slots, LbValue.Membership, LbValue.Backend {
+sealed interface LbValue permits LbValue.Service, LbValue.Slots, LbValue.Membership, LbValue.Backend, LbValue.Maglev, LbValue.Allowed {
     int FLAG_AFFINITY = 1;
+    int FLAG_EXTERNAL_LOCAL = 2;
+    int FLAG_INTERNAL_LOCAL = 4;
+    int FLAG_TWO_SCOPES = 8;
+    int FLAG_SOURCE_RANGES = 16;
+    int RANDOM = 0;
+    int MAGLEV = 1;
 
     /**
      * @param count slots that new connections choose from
      * @param total slots that are filled
+     * @param table size of the set's Maglev table; 0: none
      */
-    record Service(int id, int set, int count, int total, int flags, int kind, int algorithm, int affinitySeconds) implements LbValue {
+    record Service(int id, int set, int count, int total, int flags, int kind, int algorithm, int affinitySeconds, int table) implements LbValue {
     }
 
     /** Numbers of backends, 0 behind the last. */
@@ -41,6 +48,26 @@ sealed interface LbValue permits LbValue.Service, LbValue.Slots, LbValue.Members
         int number() {
             return number;
         }
+    }
+
+    /** Numbers of backends, 0 behind the table's end. */
+    record Maglev(int[] backends) implements LbValue {
+        /** LB_MAGLEV_PART of lb.h. */
+        static final int SIZE = 256;
+
+        @Override
+        public boolean equals(Object o) {
+            return o instanceof Maglev m && Arrays.equals(backends, m.backends);
+        }
+
+        @Override
+        public int hashCode() {
+            return Arrays.hashCode(backends);
+        }
+    }
+
+    enum Allowed implements LbValue {
+        YES
     }
 
     record Backend(BackendAddress address, BackendState state) implements LbValue {

@@ -85,14 +85,15 @@ public final class ServiceListCommand implements ShellCommand {
                         .add("state", slot.backend().state().text()));
             }
             Frontend f = row.frontend();
-            boolean internalLocal = (row.service().flags() & ServicePlan.FLAG_INTERNAL_LOCAL) != 0;
+            boolean externalLocal = (row.service().flags() & LbValue.FLAG_EXTERNAL_LOCAL) != 0;
+            boolean internalLocal = (row.service().flags() & LbValue.FLAG_INTERNAL_LOCAL) != 0;
             JsonObjectBuilder flags = Json.createObjectBuilder().add("type", FrontendKind.of(row.service().kind()).text())
-                    .add("extTrafficPolicy", "Cluster").add("intTrafficPolicy", internalLocal ? "Local" : "Cluster");
+                    .add("extTrafficPolicy", externalLocal ? "Local" : "Cluster").add("intTrafficPolicy", internalLocal ? "Local" : "Cluster");
             owner.apply(f).ifPresent(s -> flags.add("name", s.name()).add("namespace", s.namespace()));
             if (row.service().affinitySeconds() > 0) flags.add("sessionAffinityTimeoutSeconds", row.service().affinitySeconds());
             JsonObjectBuilder realized = Json.createObjectBuilder().add("id", row.service().id())
                     .add("frontend-address", Json.createObjectBuilder().add("ip", f.address().toString()).add("port", f.port())
-                            .add("protocol", f.protocol().name()).add("scope", "external"))
+                            .add("protocol", f.protocol().name()).add("scope", f.inside() ? "internal" : "external"))
                     .add("backend-addresses", backends).add("flags", flags);
             var spec = realized.build();
             all.add(Json.createObjectBuilder().add("spec", spec).add("status", Json.createObjectBuilder().add("realized", spec)));

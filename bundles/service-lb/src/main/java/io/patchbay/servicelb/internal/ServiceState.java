@@ -1,6 +1,7 @@
 package io.patchbay.servicelb.internal;
 
 import io.patchbay.api.cluster.ObjectKey;
+import io.patchbay.api.net.Prefix;
 import io.patchbay.api.net.Protocol;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -63,18 +64,24 @@ final class ServiceState {
     private static final BackendState[] STATES = BackendState.values();
 
     /** A set as it was written. */
-    private record Written(int id, List<Member> members, boolean remembers) {
+    private record Written(int id, List<Member> members, boolean remembers, int table) {
         int count() {
-            int n = 0;
-            while (n < members.size() && members.get(n).eligible()) n++;
-            return n;
+            return eligible(members);
         }
+    }
+
+    private static int eligible(List<Member> members) {
+        int n = 0;
+        while (n < members.size() && members.get(n).eligible()) n++;
+        return n;
     }
 
     private final Map<ObjectKey, ServicePlan> plans = new HashMap<>();
     /** Read by commands, too. */
     private final Map<Frontend, ObjectKey> owners = new ConcurrentHashMap<>();
     private final Map<Frontend, TreeSet<ObjectKey>> waiting = new HashMap<>();
+    /** Source ranges that frontends have, those that have any. */
+    private final Map<Frontend, List<Prefix>> ranges = new HashMap<>();
     private final Map<SetKey, Written> sets = new HashMap<>();
     private final Map<BackendAddress, Use> uses = new HashMap<>();
     private final Ids<Frontend> frontendIds = new Ids<>();
@@ -119,7 +126,7 @@ final class ServiceState {
                 if (!wanted.contains(f.frontend())) release(service, f.frontend(), heirs, delta);
             }
         }
-        plan.sets().forEach((key, members) -> write(key, members, remembers(plan, key), delta));
+        plan.sets().forEach((key, members) -> write(key, members, remembers(plan, key), plan.maglev(), delta));
         plan.frontends().forEach(f -> own(service, f, delta));
         if (before != null) {
             before.sets().keySet().forEach(key -> {
@@ -145,13 +152,23 @@ final class ServiceState {
             return;
         }
         Written set = sets.get(f.set());
-        delta.put(f.frontend(), new LbValue.Service(frontendIds.get(f.frontend()), set.id, set.count(), set.members.size(),
-                f.flags() | (f.affinitySeconds() > 0 ? LbValue.FLAG_AFFINITY : 0), f.kind().number(), 0, f.affinitySeconds()));
+        int id = frontendIds.get(f.frontend());
+        allow(f.frontend(), id, f.ranges(), delta);
+        int flags = f.flags() | (f.affinitySeconds() > 0 ? LbValue.FLAG_AFFINITY : 0) | (f.ranges().isEmpty() ? 0 : LbValue.FLAG_SOURCE_RANGES);
+        delta.put(f.frontend(), new LbValue.Service(id, set.id, set.count(), set.members.size(), flags, f.kind().number(),
+                set.table > 0 ? LbValue.MAGLEV : LbValue.RANDOM, f.affinitySeconds(), set.table));
+    }
+
+    private void allow(Frontend frontend, int id, List<Prefix> wanted, Delta delta) {
+        List<Prefix> before = wanted.isEmpty() ? ranges.remove(frontend) : ranges.put(frontend, wanted);
+        if (before != null) before.forEach(p -> delta.remove(new LbKey.Range(id, p)));
+        wanted.forEach(p -> delta.put(new LbKey.Range(id, p), LbValue.Allowed.YES));
     }
 
     private void release(ObjectKey service, Frontend frontend, List<ObjectKey> heirs, Delta delta) {
         TreeSet<ObjectKey> queue = waiting.get(frontend);
         if (owners.remove(frontend, service)) {
+            allow(frontend, frontendIds.get(frontend), List.of(), delta);
             frontendIds.release(frontend);
             delta.remove(frontend);
             if (queue != null) heirs.add(queue.pollFirst());
@@ -172,16 +189,19 @@ final class ServiceState {
         return setIds.get(key);
     }
 
-    private void write(SetKey key, List<Member> members, boolean remembers, Delta delta) {
+    private void write(SetKey key, List<Member> members, boolean remembers, boolean maglev, Delta delta) {
         Written before = sets.get(key);
-        if (before != null && before.members.equals(members) && before.remembers == remembers) return;
+        int eligible = eligible(members);
+        int table = maglev && eligible > 0 ? Maglev.size(eligible) : 0;
+        if (before != null && before.members.equals(members) && before.remembers == remembers && before.table == table) return;
         int id = before != null ? before.id : setId(key, plans.get(key.service()));
-        Written now = new Written(id, members, remembers);
+        Written now = new Written(id, members, remembers, table);
         sets.put(key, now);
         List<Member> touched = new ArrayList<>(members.size());
         int[] numbers = count(members, 1, touched);
         if (before != null) count(before.members, -1, touched);
         chunks(id, numbers, before == null ? 0 : before.members.size(), delta);
+        places(id, table, numbers, members, before == null ? 0 : before.table, delta);
         if (before != null && before.remembers) {
             before.members.forEach(m -> delta.remove(new LbKey.MemberOf(id, uses.get(m.backend()).id)));
         }
@@ -199,6 +219,7 @@ final class ServiceState {
         Written before = sets.remove(key);
         if (before == null) return;
         chunks(before.id, new int[0], before.members.size(), delta);
+        places(before.id, 0, new int[0], List.of(), before.table, delta);
         if (before.remembers) {
             before.members.forEach(m -> delta.remove(new LbKey.MemberOf(before.id, uses.get(m.backend()).id)));
         }
@@ -217,6 +238,22 @@ final class ServiceState {
             delta.put(new LbKey.Slots(set, c), new LbValue.Slots(slots));
         }
         for (int c = chunks; c < (before + size - 1) / size; c++) delta.remove(new LbKey.Slots(set, c));
+    }
+
+    /** Maglev's table of the set, as wide as {@code table}, in the place of one as wide as {@code before}. */
+    private static void places(int set, int table, int[] numbers, List<Member> members, int before, Delta delta) {
+        int size = LbValue.Maglev.SIZE;
+        int parts = (table + size - 1) / size;
+        if (table > 0) {
+            int[] places = Maglev.table(
+                    members.subList(0, eligible(members)).stream().map(m -> m.backend().toString()).toList(), table);
+            for (int p = 0; p < parts; p++) {
+                int[] part = new int[size];
+                for (int i = 0; i < size && p * size + i < table; i++) part[i] = numbers[places[p * size + i]];
+                delta.put(new LbKey.Maglev(set, p), new LbValue.Maglev(part));
+            }
+        }
+        for (int p = parts; p < (before + size - 1) / size; p++) delta.remove(new LbKey.Maglev(set, p));
     }
 
     /** @return the backends' numbers */

@@ -6,6 +6,7 @@ import io.patchbay.api.cluster.ClusterTables;
 import io.patchbay.api.cluster.EndpointSlice;
 import io.patchbay.api.cluster.Node;
 import io.patchbay.api.cluster.ObjectKey;
+import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.cluster.TableIndex;
 import io.patchbay.api.cluster.TableListener;
@@ -32,7 +33,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Keeps the service maps as services and endpoint slices want them. Nothing is written before both tables have synced: a service
+ * Keeps the service maps as services and endpoint slices want them. Nothing is written before all tables have synced: a service
  * whose slices have not come yet would lose its backends. All computing happens on the scope's thread.
  */
 @Component(service = Services.class, immediate = true)
@@ -46,13 +47,15 @@ public final class Services {
     private final ClusterTables tables;
     private final Scope scope;
     private final Reconciler<LbKey, LbValue> reconciler;
+    private final HealthChecks health;
     private final String node;
+    private final LbConfig config;
     private final ServiceState state = new ServiceState();
-    private String zone = "";
+    private NodeView view;
     private boolean began;
-    /** Of the cluster and the zone that all services were computed from. */
+    /** Of the cluster and the node that all services were computed from. */
     private long computed = -1;
-    private String computedZone = "";
+    private NodeView computedView;
 
     @Activate
     public Services(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime, @Reference ClusterTables tables,
@@ -64,19 +67,25 @@ public final class Services {
         this.runtime = runtime;
         this.tables = tables;
         this.node = node;
+        this.config = LbConfig.of(runtime.config());
+        this.view = new NodeView(node, "", List.of(), config.maglev());
         this.scope = runtime.scope("services");
+        this.health = scope.closing(HealthChecks.open());
+        scope.thread("service-health-checks", health::serve);
         this.reconciler = scope.closing(reconcilers.create("sync-services", new LbTarget(reconcilers, runtime::map)));
         scope.closing(tables.services().subscribe(scope.executor(), this.<ObjectKey, Service>listener(c -> List.of(c.key()))));
         scope.closing(tables.endpointSlices().subscribe(scope.executor(), this.<ObjectKey, EndpointSlice>listener(Services::servicesOf)));
+        scope.closing(tables.pods().subscribe(scope.executor(), this.<ObjectKey, Pod>listener(this::hostPortsOf)));
         scope.closing(tables.nodes().subscribe(scope.executor(), new TableListener<String, Node>() {
             @Override
             public void onSnapshot(TableSnapshot<String, Node> snapshot) {
-                rezone(snapshot);
+                look(snapshot);
+                begin(true);
             }
 
             @Override
             public void onChanges(TableSnapshot<String, Node> now, List<Change<String, Node>> changes) {
-                rezone(now);
+                if (look(now)) begin(true);
             }
         }));
     }
@@ -122,21 +131,30 @@ public final class Services {
         return services;
     }
 
+    private Collection<ObjectKey> hostPortsOf(Change<ObjectKey, Pod> c) {
+        boolean before = c.before() != null && ServicePlan.wantsHostPorts(c.before(), node);
+        boolean after = c.after() != null && ServicePlan.wantsHostPorts(c.after(), node);
+        return before || after ? List.of(ServicePlan.hostPorts(after ? c.after() : c.before())) : List.of();
+    }
+
     /** @param again whether all is to be computed although it was before */
     private void begin(boolean again) {
         ClusterSnapshot now = tables.snapshot();
-        if (!now.services().isSynced() || !now.endpointSlices().isSynced() || began && !again) return;
+        // Without the node's addresses its NodePorts would go, without the pods their host ports.
+        if (!now.services().isSynced() || !now.endpointSlices().isSynced() || !now.nodes().isSynced() || !now.pods().isSynced() || began && !again) return;
+        look(now.nodes());
         if (!began) {
             restore();
             began = true;
         }
         // Each table's first call brings the same snapshot.
-        if (again && now.revision() == computed && zone.equals(computedZone)) return;
+        if (again && now.revision() == computed && view.equals(computedView)) return;
         computed = now.revision();
-        computedZone = zone;
+        computedView = view;
         // By name, so that first numbers are the same on every node.
         Set<ObjectKey> all = new TreeSet<>(state.services());
         all.addAll(now.services().asMap().keySet());
+        now.pods().asMap().values().stream().filter(p -> ServicePlan.wantsHostPorts(p, node)).map(ServicePlan::hostPorts).forEach(all::add);
         long start = System.nanoTime();
         update(now, all);
         LOG.info("Services: {} computed in {} ms", all.size(), (System.nanoTime() - start) / 1_000_000);
@@ -165,20 +183,20 @@ public final class Services {
         }
     }
 
-    private void rezone(TableSnapshot<String, Node> nodes) {
-        String now = nodes.get(node).map(Node::zone).orElse("");
-        if (now.equals(zone)) return;
-        zone = now;
-        if (began) begin(true);
+    /** @return whether something that plans depend on has changed */
+    private boolean look(TableSnapshot<String, Node> nodes) {
+        NodeView now = nodes.get(node).map(n -> new NodeView(node, n.zone(), config.addresses(n.internalIps()), config.maglev()))
+                .orElse(new NodeView(node, "", List.of(), config.maglev()));
+        boolean changed = !now.equals(view);
+        view = now;
+        return changed && began;
     }
 
     private void update(ClusterSnapshot now, Set<ObjectKey> services) {
         ServiceState.Delta delta = new ServiceState.Delta();
         int planned = 0;
         for (ObjectKey key : services) {
-            ServicePlan plan = now.services().get(key)
-                    .map(s -> ServicePlan.of(s, now.endpointSlices().by(TableIndex.SLICES_BY_SERVICE, key), node, zone)).orElse(ServicePlan.NOTHING);
-            state.set(key, plan, delta);
+            state.set(key, plan(now, key), delta);
             // The kernel is written while the rest is computed.
             if (++planned % AT_ONCE == 0) {
                 hand(delta);
@@ -186,6 +204,15 @@ public final class Services {
             }
         }
         hand(delta);
+    }
+
+    private ServicePlan plan(ClusterSnapshot now, ObjectKey key) {
+        Optional<ObjectKey> pod = ServicePlan.podOf(key);
+        if (pod.isPresent()) return now.pods().get(pod.get()).map(p -> ServicePlan.ofHostPorts(p, view)).orElse(ServicePlan.NOTHING);
+        Optional<Service> service = now.services().get(key);
+        ServicePlan plan = service.map(s -> ServicePlan.of(s, now.endpointSlices().by(TableIndex.SLICES_BY_SERVICE, key), view)).orElse(ServicePlan.NOTHING);
+        health.set(key, service.map(Service::healthCheckNodePort).orElse(0), plan.localEndpoints());
+        return plan;
     }
 
     private void hand(ServiceState.Delta delta) {

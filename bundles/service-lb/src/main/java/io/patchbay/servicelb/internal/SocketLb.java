@@ -34,6 +34,7 @@ public final class SocketLb implements StatusSource {
     private final FeatureRuntime runtime;
     private final Scope scope;
     private final String cgroup;
+    private final LbConfig config;
     private volatile LocalNode node;
     private volatile String kubeProxy = "";
     private volatile boolean attached;
@@ -44,6 +45,7 @@ public final class SocketLb implements StatusSource {
         this.attachments = attachments;
         this.scope = runtime.scope("service-sockets");
         this.cgroup = runtime.config().getOrDefault("cgroup", "").strip();
+        this.config = LbConfig.of(runtime.config());
         scope.every("attach-service-sockets", CHECK, () -> {
             attach();
             return null;
@@ -82,24 +84,34 @@ public final class SocketLb implements StatusSource {
         attached = true;
     }
 
-    /** True when nothing is left to kube-proxy. Service types that are not served from outside the cluster are left. */
-    private static final String MODE = "Partial";
+    /** NodePorts of Kubernetes, unless its API server was told otherwise. */
+    private static final String RANGE = "30000-32767";
+
+    /**
+     * True when a node without kube-proxy serves all that clients of it may use: ports of the node included, and its own processes, which
+     * only the cgroup reaches.
+     */
+    private String mode() {
+        return config.nodePorts() && attached ? "True" : "Partial";
+    }
 
     @Override
     public List<StatusRow> rows(boolean verbose) {
         LocalNode n = node;
         String devices = n == null ? "" : devices(n);
-        List<String> cells = new ArrayList<>(List.of(MODE));
+        List<String> cells = new ArrayList<>(List.of(mode()));
         if (!devices.isEmpty()) cells.add("[" + devices + "]");
-        cells.add("ClusterIP at the " + (attached ? "socket and per packet" : "packet"));
+        if (!attached) cells.add("sockets are not translated: the node's own processes reach no service");
+        if (!config.nodePorts()) cells.add("ports of the node are left to others");
         if (!kubeProxy.isEmpty()) cells.add("kube-proxy's rules are present: " + kubeProxy);
         Map<String, Object> data = new LinkedHashMap<>();
-        data.put("mode", MODE);
+        data.put("mode", mode());
         data.put("devices", devices);
         data.put("socketLB", attached);
         data.put("cgroup", cgroup);
         data.put("kubeProxyRules", kubeProxy);
-        data.put("services", List.of("ClusterIP"));
+        data.put("algorithm", config.maglev() ? "maglev" : "random");
+        data.put("services", config.nodePorts() ? List.of("ClusterIP", "NodePort", "LoadBalancer", "ExternalIPs", "HostPort") : List.of("ClusterIP", "LoadBalancer", "ExternalIPs"));
         List<StatusRow> rows = new ArrayList<>();
         rows.add(new StatusRow(StatusRow.Order.KUBE_PROXY_REPLACEMENT, "KubeProxyReplacement", cells, List.of(), true, data));
         if (verbose) rows.add(details(devices));
@@ -108,12 +120,13 @@ public final class SocketLb implements StatusSource {
 
     private StatusRow details(String devices) {
         List<String> lines = List.of(
-                "  Status:                 " + MODE,
+                "  Status:                 " + mode(),
                 "  Socket LB:              " + (attached ? "Enabled" : "Disabled"),
                 "  Socket LB Tracing:      Disabled",
                 "  Socket LB Coverage:     " + (attached ? cgroup : "None"),
                 "  Devices:                " + devices,
-                "  Backend Selection:      Random",
+                "  Mode:                   SNAT",
+                "  Backend Selection:      " + (config.maglev() ? "Maglev (Table Size: by service, 251 to 131071)" : "Random"),
                 "  Session Affinity:       Enabled",
                 "  NAT46/64 Support:       Disabled",
                 "  XDP Acceleration:       Disabled",
@@ -121,10 +134,12 @@ public final class SocketLb implements StatusSource {
                 "  kube-proxy:             " + (kubeProxy.isEmpty() ? "no rules" : kubeProxy),
                 "  Services:",
                 "  - ClusterIP:      Enabled",
-                "  - NodePort:       Disabled",
-                "  - LoadBalancer:   Disabled",
-                "  - externalIPs:    Disabled",
-                "  - HostPort:       Disabled");
+                "  - NodePort:       " + (config.nodePorts() ? "Enabled (Range: " + RANGE + ")" : "Disabled"),
+                "  - LoadBalancer:   Enabled",
+                "  - externalIPs:    Enabled",
+                "  - HostPort:       " + (config.nodePorts() ? "Enabled" : "Disabled"),
+                "  Annotations:",
+                "  - " + ServicePlan.ALGORITHM_ANNOTATION);
         return new StatusRow(StatusRow.Order.HUBBLE + 5, "KubeProxyReplacement Details", List.of(), lines, true, Map.of("lines", lines));
     }
 

@@ -2,6 +2,8 @@ package io.patchbay.servicelb.internal;
 
 import io.patchbay.api.cluster.ClusterTables;
 import io.patchbay.api.cluster.EndpointSlice;
+import io.patchbay.api.cluster.Node;
+import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.cluster.TableId;
 import io.patchbay.api.cluster.TableSink;
@@ -30,7 +32,7 @@ final class Cluster implements TableSource, AutoCloseable {
 
     @Override
     public Set<TableId<?, ?>> tables() {
-        return Set.of(TableId.SERVICES, TableId.ENDPOINT_SLICES);
+        return Set.of(TableId.SERVICES, TableId.ENDPOINT_SLICES, TableId.NODES, TableId.PODS);
     }
 
     static Service service(int n) {
@@ -53,6 +55,18 @@ final class Cluster implements TableSource, AutoCloseable {
             services.forEach(s -> t.upsert(TableId.SERVICES, s));
             slices.forEach(s -> t.upsert(TableId.ENDPOINT_SLICES, s));
         });
+    }
+
+    void put(Node node) {
+        sink.commit(t -> t.upsert(TableId.NODES, node));
+    }
+
+    void put(Pod pod) {
+        sink.commit(t -> t.upsert(TableId.PODS, pod));
+    }
+
+    void delete(Pod pod) {
+        sink.commit(t -> t.delete(TableId.PODS, pod.key()));
     }
 
     void delete(Service service) {

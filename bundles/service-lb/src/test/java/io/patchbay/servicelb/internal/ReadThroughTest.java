@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Tag("root")
 class ReadThroughTest {
     @ParameterizedTest
-    @ValueSource(strings = {"bpf/service.o", "bpf/sock.o"})
+    @ValueSource(strings = {"bpf/service.o", "bpf/nodeport.o", "bpf/sock.o"})
     void programsLoadWithAllMapsBeingCarried(String object) throws Exception {
         ObjectSpec spec;
         try (InputStream in = ReadThroughTest.class.getClassLoader().getResourceAsStream(object)) {
@@ -43,6 +43,7 @@ class ReadThroughTest {
                     .constant("pb_carry_" + name + ".value", places(of.valueSize(), 256));
         }
         assertEquals(object.equals("bpf/service.o") ? "[lb_affinity, lb_backends, lb_flows, lb_members, lb_services, lb_slots]"
+                : object.equals("bpf/nodeport.o") ? "[lb_affinity, lb_backends, lb_flows, lb_members, lb_nat, lb_services, lb_slots]"
                 : "[lb_affinity, lb_backends, lb_members, lb_services, lb_slots, lb_sock_pick, lb_sock_rev]", carried.toString());
         BpfObject.load(spec, options.build()).close();
         made.forEach(BpfMap::close);

@@ -4,9 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
 import io.patchbay.api.cluster.EndpointSlice;
+import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.cluster.Service.TrafficPolicy;
 import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
 import io.patchbay.api.net.Protocol;
 import java.util.Arrays;
 import java.util.List;
@@ -127,5 +129,68 @@ class ServicePlanTest {
     void affinityAndItsTimeout() {
         assertEquals(0, ServicePlan.of(service().build(), List.of(), NODE, "").frontends().get(0).affinitySeconds());
         assertEquals(60, ServicePlan.of(service().clientIpAffinity(true, 60).build(), List.of(), NODE, "").frontends().get(0).affinitySeconds());
+    }
+
+    private static final NodeView AT = new NodeView(NODE, "", List.of(IpAddress.parse("172.18.0.11")), false);
+
+    private static String frontends(ServicePlan plan) {
+        return plan.frontends().stream().map(f -> f.kind().text() + " " + f.frontend() + " -> " + plan.sets().get(f.set()).stream()
+                .map(m -> m.backend().address().toString()).collect(Collectors.joining(" "))).collect(Collectors.joining("\n"));
+    }
+
+    private static Service.Builder outside() {
+        return service().type(Service.Type.LOAD_BALANCER).ports(List.of(new Service.Port("http", 80, 8080, "", Protocol.TCP, 30080, "")))
+                .externalIps(List.of(IpAddress.parse("203.0.113.7"))).ingress(List.of(new Service.Ingress(IpAddress.parse("203.0.113.8"), false),
+                        new Service.Ingress(IpAddress.parse("203.0.113.9"), true)));
+    }
+
+    @Test
+    void everyAddressThatClientsOutsideUse() {
+        assertEquals("""
+                ClusterIP 10.96.0.10:80/TCP -> 10.0.0.1 10.0.0.2
+                NodePort 0.0.0.0:30080/TCP -> 10.0.0.1 10.0.0.2
+                NodePort 172.18.0.11:30080/TCP -> 10.0.0.1 10.0.0.2
+                ExternalIPs 203.0.113.7:80/TCP -> 10.0.0.1 10.0.0.2
+                LoadBalancer 203.0.113.8:80/TCP -> 10.0.0.1 10.0.0.2""",
+                frontends(ServicePlan.of(outside().build(), List.of(slice("http", 8080, "10.0.0.1 rs @n1", "10.0.0.2 rs @n2")), AT)));
+    }
+
+    @Test
+    void externalTrafficPolicyLocalTellsClientsInsideFromOthers() {
+        ServicePlan plan = ServicePlan.of(outside().externalTrafficPolicy(TrafficPolicy.LOCAL).sourceRanges(List.of(Prefix.parse("192.0.2.0/24"))).build(),
+                List.of(slice("http", 8080, "10.0.0.1 rs @n1", "10.0.0.2 rs @n2")), AT);
+        assertEquals("""
+                ClusterIP 10.96.0.10:80/TCP -> 10.0.0.1 10.0.0.2
+                NodePort 0.0.0.0:30080/TCP -> 10.0.0.1
+                NodePort 0.0.0.0:30080/TCP/i -> 10.0.0.1 10.0.0.2
+                NodePort 172.18.0.11:30080/TCP -> 10.0.0.1
+                NodePort 172.18.0.11:30080/TCP/i -> 10.0.0.1 10.0.0.2
+                ExternalIPs 203.0.113.7:80/TCP -> 10.0.0.1
+                ExternalIPs 203.0.113.7:80/TCP/i -> 10.0.0.1 10.0.0.2
+                LoadBalancer 203.0.113.8:80/TCP -> 10.0.0.1
+                LoadBalancer 203.0.113.8:80/TCP/i -> 10.0.0.1 10.0.0.2""", frontends(plan));
+        assertEquals(1, plan.localEndpoints());
+        assertEquals("[LoadBalancer]", plan.frontends().stream().filter(f -> !f.ranges().isEmpty()).map(f -> f.kind().text()).toList().toString());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"false, , false", "false, maglev, true", "true, , true", "true, random, false", "true, other, true"})
+    void theAnnotationGoesBeforeTheNodesDefault(boolean node, String annotation, boolean maglev) {
+        Service s = service().annotations(annotation == null ? Map.of() : Map.of(ServicePlan.ALGORITHM_ANNOTATION, annotation)).build();
+        assertEquals(maglev, ServicePlan.of(s, List.of(), new NodeView(NODE, "", List.of(), node)).maglev());
+    }
+
+    @Test
+    void hostPortsOfThisNodesPods() {
+        Pod pod = Pod.builder("default", "p").nodeName(NODE).ips(List.of(IpAddress.parse("10.0.0.1"))).phase(Pod.Phase.RUNNING)
+                .ports(List.of(new Pod.Port("a", 8080, Protocol.TCP, 40000, ""), new Pod.Port("b", 9090, Protocol.UDP, 40001, "172.18.0.99"),
+                        Pod.Port.named("c", 1, Protocol.TCP))).build();
+        assertEquals("""
+                HostPort 0.0.0.0:40000/TCP -> 10.0.0.1
+                HostPort 172.18.0.11:40000/TCP -> 10.0.0.1
+                HostPort 172.18.0.99:40001/UDP -> 10.0.0.1""", frontends(ServicePlan.ofHostPorts(pod, AT)));
+        assertSame(ServicePlan.NOTHING, ServicePlan.ofHostPorts(pod.toBuilder().nodeName("n2").build(), AT));
+        assertSame(ServicePlan.NOTHING, ServicePlan.ofHostPorts(pod.toBuilder().phase(Pod.Phase.SUCCEEDED).build(), AT));
+        assertEquals(pod.key(), ServicePlan.podOf(ServicePlan.hostPorts(pod)).orElseThrow());
     }
 }

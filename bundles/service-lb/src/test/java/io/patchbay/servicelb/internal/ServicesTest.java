@@ -4,7 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.patchbay.api.cluster.Node;
+import io.patchbay.api.cluster.Pod;
+import io.patchbay.api.cluster.Service;
 import io.patchbay.api.cluster.TableId;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
+import io.patchbay.api.net.Protocol;
 import io.patchbay.reconcile.internal.ControllersComponent;
 import io.patchbay.reconcile.internal.ReconcilersComponent;
 import java.util.List;
@@ -83,7 +89,7 @@ class ServicesTest {
     }
 
     @Test
-    void afterARestartNothingIsTouchedBeforeBothTablesHaveSyncedAndNumbersStay() throws Exception {
+    void afterARestartNothingIsTouchedBeforeAllTablesHaveSyncedAndNumbersStay() throws Exception {
         cluster.put(List.of(Cluster.service(1), Cluster.service(2), Cluster.service(3)), List.of(Cluster.slice(1, 1), Cluster.slice(2, 2), Cluster.slice(3, 3)));
         cluster.synced();
         start();
@@ -103,6 +109,44 @@ class ServicesTest {
         cluster.put(List.of(Cluster.service(2), Cluster.service(4)), List.of(Cluster.slice(2, 2), Cluster.slice(3, 3)));
         assertEquals(before, list());
         cluster.synced(TableId.ENDPOINT_SLICES);
+        cluster.synced(TableId.NODES);
+        assertEquals(before, list());
+        cluster.synced(TableId.PODS);
         await(before + "\n4    10.96.0.4:80/TCP   ClusterIP", this::list);
+    }
+
+    @Test
+    void portsOfTheNodeComeWithItsAddressesAndGoWithThePod() throws Exception {
+        Service web = Cluster.service(1).toBuilder().type(Service.Type.LOAD_BALANCER).sourceRanges(List.of(Prefix.parse("192.0.2.0/24"), Prefix.parse("10.0.0.0/8")))
+                .ingress(List.of(new Service.Ingress(IpAddress.parse("203.0.113.8"), false))).annotations(Map.of(ServicePlan.ALGORITHM_ANNOTATION, "maglev"))
+                .ports(List.of(new Service.Port("", 80, 8080, "", Protocol.TCP, 30080, ""))).build();
+        Pod pod = Pod.builder("default", "p").nodeName("n1").ips(List.of(IpAddress.parse("10.0.0.1"))).phase(Pod.Phase.RUNNING)
+                .ports(List.of(new Pod.Port("", 8080, Protocol.TCP, 40000, ""))).build();
+        cluster.put(List.of(web), List.of(Cluster.slice(1, 1)));
+        cluster.put(new Node("n1", Map.of(), Map.of(), List.of(IpAddress.parse("172.18.0.11")), List.of()));
+        cluster.put(pod);
+        cluster.synced();
+        start();
+        feature.ready.get(10, TimeUnit.SECONDS);
+        await("""
+                ID   Frontend                Service Type   Backend
+                1    0.0.0.0:40000/TCP       HostPort       1 => 10.0.0.1:8080/TCP (active)
+                2    172.18.0.11:40000/TCP   HostPort       1 => 10.0.0.1:8080/TCP (active)
+                3    10.96.0.1:80/TCP        ClusterIP      1 => 10.0.0.1:8080/TCP (active)
+                4    0.0.0.0:30080/TCP       NodePort       1 => 10.0.0.1:8080/TCP (active)
+                5    172.18.0.11:30080/TCP   NodePort       1 => 10.0.0.1:8080/TCP (active)
+                6    203.0.113.8:80/TCP      LoadBalancer   1 => 10.0.0.1:8080/TCP (active)""", this::list);
+        assertEquals(2, feature.map("lb_ranges").count());
+        assertEquals(1, feature.map("lb_maglev").count(), "251 places in one part");
+        cluster.delete(pod);
+        cluster.put(new Node("n1", Map.of(), Map.of(), List.of(IpAddress.parse("172.18.0.99")), List.of()));
+        cluster.put(List.of(web.toBuilder().annotations(Map.of()).sourceRanges(List.of(Prefix.parse("192.0.2.0/24"))).build()), List.of());
+        await("""
+                ID   Frontend                Service Type   Backend
+                3    10.96.0.1:80/TCP        ClusterIP      1 => 10.0.0.1:8080/TCP (active)
+                4    0.0.0.0:30080/TCP       NodePort       1 => 10.0.0.1:8080/TCP (active)
+                6    203.0.113.8:80/TCP      LoadBalancer   1 => 10.0.0.1:8080/TCP (active)
+                7    172.18.0.99:30080/TCP   NodePort       1 => 10.0.0.1:8080/TCP (active)""", this::list);
+        await("1 0", () -> feature.map("lb_ranges").count() + " " + feature.map("lb_maglev").count());
     }
 }

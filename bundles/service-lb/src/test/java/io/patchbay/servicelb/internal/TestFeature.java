@@ -29,7 +29,7 @@ final class TestFeature implements FeatureRuntime, AutoCloseable {
 
     /** @param sizes of maps that get another size */
     TestFeature(Map<String, Integer> sizes) throws IOException {
-        for (String object : new String[] {"bpf/service.o", "bpf/sock.o"}) {
+        for (String object : new String[] {"bpf/service.o", "bpf/nodeport.o", "bpf/sock.o"}) {
             try (InputStream in = TestFeature.class.getClassLoader().getResourceAsStream(object)) {
                 for (MapSpec spec : ObjectSpec.parse(in.readAllBytes()).maps().values()) {
                     if (!spec.name().startsWith("lb_") || maps.containsKey(spec.name())) continue;
@@ -113,7 +113,9 @@ final class TestFeature implements FeatureRuntime, AutoCloseable {
 
         @Override
         public void thread(String name, Runnable body) {
-            throw new UnsupportedOperationException();
+            Thread t = new Thread(body, name);
+            t.setDaemon(true);
+            t.start();
         }
 
         @Override

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Which backend a connection went to, for as long as it lives, and rewriting packets: what translation from pods and from
+ * outside share. */
+#ifndef PATCHBAY_SERVICE_FLOW_H
+#define PATCHBAY_SERVICE_FLOW_H
+
+#include <linux/tcp.h>
+#include "lb.h"
+
+#define LB_TCP (8000 * PB_SECOND)
+#define LB_TCP_SYN (60 * PB_SECOND)
+#define LB_TCP_FIN (120 * PB_SECOND) /* from the client's FIN on, and from each segment after it */
+#define LB_TCP_RST (10 * PB_SECOND)
+#define LB_UDP (60 * PB_SECOND)
+
+/* A pod that reaches itself through a service would answer itself and not the service: it sees this source instead. The
+ * IPv6 one is from the discard prefix (RFC 6666), which a pod sends to its router. */
+#define LB_HAIRPIN4 bpf_htonl(0xa9fe2a01) /* 169.254.42.1 */
+
+struct lb_flow_key {
+    struct pb_addr client;
+    struct pb_addr addr; /* the service's */
+    __be16 cport;
+    __be16 port;
+    __u8 proto;
+    __u8 pad[3];
+};
+
+/* Expired means that it does not exist, whether or not the agent has collected it. */
+struct lb_flow {
+    __u64 expires; /* CLOCK_MONOTONIC, ns */
+    struct pb_addr addr; /* the backend's: it outlives the backend's number */
+    __u32 backend;
+    __be16 port;
+    __u8 closing;  /* FIN or RST seen */
+    __u8 pad;
+    __u64 created;
+    __u32 nat_port; /* as it is on the wire, in the low half; 0: the client's source was kept */
+    __u32 pad2;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 131072);
+    __type(key, struct lb_flow_key);
+    __type(value, struct lb_flow);
+} lb_flows SEC(".maps");
+PB_CARRIED(lb_flows, struct lb_flow_key, struct lb_flow);
+
+/* Connections refused because lb_flows was full. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct pb_count);
+} lb_refused SEC(".maps");
+
+static __always_inline void lb_hairpin_addr(struct pb_addr *a, bool v4)
+{
+    if (v4) {
+        pb_addr_v4(a, LB_HAIRPIN4);
+        return;
+    }
+    a->w[0] = bpf_htonl(0x01000000); /* 100::a9fe:2a01 */
+    a->w[1] = 0;
+    a->w[2] = 0;
+    a->w[3] = LB_HAIRPIN4;
+}
+
+/* Writes another address and port into the packet, source or destination; 0 or the drop code. The port of a later fragment
+ * is not there, and SCTP's checksum covers neither address. */
+static __always_inline int lb_rewrite(struct __sk_buff *skb, __u8 proto, bool source, const struct pb_addr *old, const struct pb_addr *new,
+                                      __be16 oldport, __be16 newport)
+{
+    __u32 l3 = pb_l3_off(skb), l4 = pb_l4_off(skb), sum = 0;
+    __u64 mangled = 0;
+    if (!(pb_flags(skb) & PB_F_FRAG)) {
+        if (proto == IPPROTO_TCP) {
+            sum = l4 + offsetof(struct tcphdr, check);
+        } else if (proto == IPPROTO_UDP) {
+            sum = l4 + 6;
+            mangled = BPF_F_MARK_MANGLED_0;
+        } else if (proto == IPPROTO_ICMPV6) {
+            sum = l4 + 2;
+        }
+    }
+    if (pb_family(skb) == 4) {
+        if (sum && bpf_l4_csum_replace(skb, sum, old->w[3], new->w[3], BPF_F_PSEUDO_HDR | mangled | 4) < 0)
+            return PB_DROP_CSUM_L4;
+        if (bpf_l3_csum_replace(skb, l3 + offsetof(struct iphdr, check), old->w[3], new->w[3], 4) < 0)
+            return PB_DROP_CSUM_L3;
+        __u32 at = l3 + (source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr));
+        if (bpf_skb_store_bytes(skb, at, &new->w[3], 4, 0) < 0)
+            return PB_DROP_WRITE_ERROR;
+    } else {
+        __s64 diff = bpf_csum_diff((void *)old, 16, (void *)new, 16, 0);
+        if (sum && bpf_l4_csum_replace(skb, sum, 0, diff, BPF_F_PSEUDO_HDR | mangled) < 0)
+            return PB_DROP_CSUM_L4;
+        __u32 at = l3 + (source ? offsetof(struct ipv6hdr, saddr) : offsetof(struct ipv6hdr, daddr));
+        if (bpf_skb_store_bytes(skb, at, new, 16, 0) < 0)
+            return PB_DROP_WRITE_ERROR;
+    }
+    if (oldport == newport || (pb_flags(skb) & PB_F_FRAG))
+        return 0;
+    if (sum && bpf_l4_csum_replace(skb, sum, oldport, newport, mangled | 2) < 0)
+        return PB_DROP_CSUM_L4;
+    return bpf_skb_store_bytes(skb, l4 + (source ? 0 : 2), &newport, 2, 0) < 0 ? PB_DROP_WRITE_ERROR : 0;
+}
+
+static __always_inline bool lb_syn(const struct pb_scratch *s)
+{
+    return s->proto == IPPROTO_TCP && (s->tcp_flags & (PB_TCP_SYN | PB_TCP_ACK)) == PB_TCP_SYN;
+}
+
+static __always_inline __u64 lb_lifetime(const struct lb_flow *f, const struct pb_scratch *s)
+{
+    if (s->proto == IPPROTO_UDP)
+        return LB_UDP;
+    if (s->tcp_flags & PB_TCP_RST)
+        return LB_TCP_RST;
+    if (f->closing || (s->tcp_flags & PB_TCP_FIN))
+        return LB_TCP_FIN;
+    return lb_syn(s) ? LB_TCP_SYN : LB_TCP;
+}
+
+/* Whether a connection stays where it is. One of TCP does when its backend has left the service (it may live on), one of
+ * UDP only while the backend serves; what begins anew goes to an active one. */
+static __always_inline bool lb_stays(const volatile struct pb_stage_cfg *cfg, const struct lb_flow *f, const struct lb_service *svc, const struct pb_scratch *s, __u64 now)
+{
+    if (f->expires <= now)
+        return false;
+    bool syn = lb_syn(s);
+    if (syn && f->closing)
+        return false;
+    __u32 id = f->backend;
+    struct lb_backend *b = lb_backends_find(cfg, &id);
+    bool same = b && pb_addr_eq(&b->addr, &f->addr) && b->port == f->port;
+    if (syn)
+        return same && b->state == LB_ACTIVE;
+    if (s->proto == IPPROTO_UDP) {
+        struct lb_member m = {.set = svc->set, .backend = id};
+        return same && lb_members_find(cfg, &m);
+    }
+    return true;
+}
+
+/* Bob Jenkins' lookup3 mix over three words, as the kernel's jhash_3words: Maglev's index, the same on every node. */
+static __always_inline __u32 lb_rol(__u32 x, __u32 n) { return x << n | x >> (32 - n); }
+static __always_inline __u32 lb_jhash3(__u32 a, __u32 b, __u32 c, __u32 seed)
+{
+    seed += 0xdeadbeef + (3 << 2);
+    a += seed;
+    b += seed;
+    c += seed;
+    c ^= b; c -= lb_rol(b, 14);
+    a ^= c; a -= lb_rol(c, 11);
+    b ^= a; b -= lb_rol(a, 25);
+    c ^= b; c -= lb_rol(b, 16);
+    a ^= c; a -= lb_rol(c, 4);
+    b ^= a; b -= lb_rol(a, 14);
+    c ^= b; c -= lb_rol(b, 24);
+    return c;
+}
+
+/* What Maglev chooses by: client and ports, so that all nodes send a connection to the same backend; with affinity the client
+ * alone. The service's address does not count: several addresses of one service agree. */
+#define LB_HASH_SEED 0x71dcda46 /* second word of the seed that Maglev tables are made with */
+static __always_inline __u32 lb_hash(const struct pb_scratch *s, bool client_only)
+{
+    __u32 ports = (__u32)s->dport << 16 | (client_only ? 0 : s->sport);
+    __u32 seed = LB_HASH_SEED;
+    if (!pb_addr_is_v4(&s->saddr))
+        seed = lb_jhash3(s->saddr.w[0], s->saddr.w[1], s->saddr.w[2], seed);
+    return lb_jhash3(s->saddr.w[3], ports, s->proto, seed);
+}
+
+enum { LB_NOT_MINE = 0, LB_DONE = 1 }; /* other results: a drop code */
+
+/* The backend of this packet's connection. */
+static __always_inline int lb_flow_backend(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, struct pb_scratch *s, struct lb_choice *c)
+{
+    struct lb_flow_key k;
+    __u64 now = bpf_ktime_get_ns();
+    pb_memset(&k, 0, sizeof(k));
+    k.client = s->saddr;
+    k.addr = s->daddr;
+    k.cport = s->sport;
+    k.port = s->dport;
+    k.proto = s->proto;
+    struct lb_flow *f = lb_flows_find(cfg, &k);
+    if (f && lb_stays(cfg, f, svc, s, now)) {
+        c->addr = f->addr;
+        c->port = f->port;
+        c->backend = f->backend;
+        c->nat_port = PB_READ_ONCE(f->nat_port);
+        if (s->proto == IPPROTO_TCP && (s->tcp_flags & (PB_TCP_FIN | PB_TCP_RST)) && !f->closing)
+            f->closing = 1;
+        __u64 until = now + lb_lifetime(f, s);
+        /* A busy connection writes its expiry once a second; a SYN sent again does not shorten one that stands. */
+        if (until >= f->expires + PB_SECOND || (until < f->expires && f->closing))
+            f->expires = until;
+        return LB_DONE;
+    }
+    if (pb_draining)
+        return LB_NOT_MINE;
+    __u32 hash = svc->algorithm == LB_MAGLEV ? lb_hash(s, svc->flags & LB_F_AFFINITY) : bpf_get_prandom_u32();
+    if (!lb_select(cfg, svc, &s->saddr, hash, c))
+        return PB_DROP_NO_SERVICE;
+    struct lb_flow n = {};
+    n.addr = c->addr;
+    n.port = c->port;
+    n.backend = c->backend;
+    n.created = now;
+    n.closing = s->proto == IPPROTO_TCP && (s->tcp_flags & (PB_TCP_FIN | PB_TCP_RST));
+    n.expires = now + lb_lifetime(&n, s);
+    if (!bpf_map_update_elem(&lb_flows, &k, &n, f ? BPF_ANY : BPF_NOEXIST))
+        return LB_DONE;
+    f = bpf_map_lookup_elem(&lb_flows, &k);
+    if (!f) {
+        pb_count(&lb_refused, 0, 1);
+        return PB_DROP_CT_CREATE_FAILED;
+    }
+    /* Another CPU was faster. */
+    c->addr = f->addr;
+    c->port = f->port;
+    c->backend = f->backend;
+    c->nat_port = PB_READ_ONCE(f->nat_port);
+    return LB_DONE;
+}
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Services from outside: NodePort, external and load balancer's addresses, host ports, at the node's devices.
+ *
+ * A backend on this node gets the packet with the client's address; its answers are given the service's address by the backend's own
+ * side (reverse_pod_egress). A backend elsewhere must answer through this node: it sees this node's address and a port of our range, and
+ * lb_nat, keyed by what its answers look like, leads back to the client. The range is below NodePorts and below the node's own
+ * ephemeral ports, and apart from masquerade's; a port is taken for one backend only, so that it serves many at once.
+ */
+#include "flow.h"
+#include "answer.h"
+#include <patchbay/endpoints.h>
+#include <patchbay/ipcache.h>
+#include <patchbay/node_config.h>
+
+#define NAT_PORT_MIN 10000
+#define NAT_PORT_MAX 29999
+#define NAT_PROBES 32
+#define ID_WORLD 2
+#define NAT_RANGE_KEY 32 /* bits of the frontend's number in front of an address */
+
+struct lb_nat_key {
+    struct pb_addr node;
+    struct pb_addr backend;
+    __be16 nport;
+    __be16 bport;
+    __u8 proto;
+    __u8 pad[3];
+};
+/* Expired means that it does not exist, whether or not the agent has collected it. */
+struct lb_nat {
+    __u64 expires;
+    struct pb_addr client;
+    struct pb_addr addr; /* the service's */
+    __be16 cport;
+    __be16 port;
+    __u32 svc;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 131072);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct lb_nat_key);
+    __type(value, struct lb_nat);
+} lb_nat SEC(".maps");
+PB_CARRIED(lb_nat, struct lb_nat_key, struct lb_nat);
+
+/* New connections that got no port: [0] none was free, [1] the map was full. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, struct pb_count);
+} lb_nat_refused SEC(".maps");
+
+/* Who may reach a frontend with LB_F_SOURCE_RANGES: its number, then the client's prefix. */
+struct lb_range_key {
+    __u32 prefixlen;
+    __u32 frontend;
+    struct pb_addr addr;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(max_entries, 65536);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct lb_range_key);
+    __type(value, __u32);
+} lb_ranges SEC(".maps");
+
+/* Another lifetime that a mapping is given from now on. */
+static __always_inline void nat_until(struct lb_nat *m, __u64 until)
+{
+    if (until >= m->expires + PB_SECOND || until < m->expires)
+        m->expires = until;
+}
+
+/* How long a segment of the client keeps its mapping: as its flow. */
+static __always_inline __u64 nat_lifetime(const struct pb_scratch *s)
+{
+    if (s->proto == IPPROTO_UDP)
+        return LB_UDP;
+    if (s->tcp_flags & PB_TCP_RST)
+        return LB_TCP_RST;
+    return s->tcp_flags & PB_TCP_FIN ? LB_TCP_FIN : lb_syn(s) ? LB_TCP_SYN : LB_TCP;
+}
+
+static __always_inline bool nat_is(const struct lb_nat *m, const struct pb_scratch *s)
+{
+    return pb_addr_eq(&m->client, &s->saddr) && m->cport == s->sport && pb_addr_eq(&m->addr, &s->svc_addr) && m->port == s->svc_port;
+}
+
+/* Takes a port of the node for the connection in the scratch. 0 and k->nport, or the drop code. */
+static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_scratch *s, __u64 now)
+{
+    struct lb_nat m;
+    __u32 at = bpf_ntohs(s->sport);
+    pb_memset(&m, 0, sizeof(m));
+    m.expires = now + nat_lifetime(s);
+    m.client = s->saddr;
+    m.addr = s->svc_addr;
+    m.cport = s->sport;
+    m.port = s->svc_port;
+    m.svc = s->svc_id;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < NAT_PROBES; i++) {
+        k->nport = bpf_htons(NAT_PORT_MIN + at % (NAT_PORT_MAX - NAT_PORT_MIN + 1));
+        long err = bpf_map_update_elem(&lb_nat, k, &m, BPF_NOEXIST);
+        if (!err)
+            return 0;
+        struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, k);
+        if (!old && err != -17 /* EEXIST: collected just now */) {
+            pb_count(&lb_nat_refused, 1, 1);
+            return PB_DROP_NAT_NO_MAPPING;
+        }
+        if (old) {
+            /* One that is over is taken by whoever changes its expiry first. */
+            __u64 expires = PB_READ_ONCE(old->expires);
+            if ((expires <= now || nat_is(old, s)) && __sync_val_compare_and_swap(&old->expires, expires, m.expires) == expires) {
+                old->client = m.client;
+                old->addr = m.addr;
+                old->cport = m.cport;
+                old->port = m.port;
+                old->svc = m.svc;
+                return 0;
+            }
+        }
+        at = bpf_get_prandom_u32();
+    }
+    pb_count(&lb_nat_refused, 0, 1);
+    return PB_DROP_NAT_NO_MAPPING;
+}
+
+/* The connection's port at this node, kept in its flow. 0 and k->nport, or the drop code. */
+static __always_inline int nat_port(const volatile struct pb_stage_cfg *cfg, struct lb_nat_key *k, const struct pb_scratch *s, __u32 known)
+{
+    __u64 now = bpf_ktime_get_ns();
+    k->nport = known;
+    if (known) {
+        struct lb_nat *m = lb_nat_find(cfg, k);
+        if (m && m->expires > now && nat_is(m, s)) {
+            /* A closing connection stays closing; its last segments don't make it live for hours. */
+            if (m->expires > now + LB_TCP_FIN || s->proto != IPPROTO_TCP || (s->tcp_flags & (PB_TCP_FIN | PB_TCP_RST | PB_TCP_SYN))
+                || m->expires <= now + LB_TCP_SYN)
+                nat_until(m, now + nat_lifetime(s));
+            return 0;
+        }
+    }
+    int code = nat_allocate(k, s, now);
+    if (code)
+        return code;
+    struct lb_flow_key f;
+    pb_memset(&f, 0, sizeof(f));
+    f.client = s->saddr;
+    f.addr = s->svc_addr;
+    f.cport = s->sport;
+    f.port = s->svc_port;
+    f.proto = s->proto;
+    struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &f);
+    if (flow) {
+        __u32 before = __sync_val_compare_and_swap(&flow->nat_port, known, (__u32)k->nport);
+        if (before != known && before != k->nport) {
+            /* Another CPU gave it one meanwhile: that one counts. */
+            bpf_map_delete_elem(&lb_nat, k);
+            k->nport = before;
+        }
+    }
+    return 0;
+}
+
+/* To a backend elsewhere: through the tunnel where its address is behind one. The verdict. */
+static __always_inline int forward(struct __sk_buff *skb, struct pb_scratch *s, const struct pb_node_config *n, int *act)
+{
+    struct pb_ipcache_value *v = pb_ipcache_lookup(&s->daddr);
+    int code = pb_hop(skb);
+    if (code)
+        return code;
+    if (v && v->identity)
+        skb->cb[PB_CB_DST] = v->identity;
+    if (n->tunnel_ifindex && v && !pb_addr_is_zero(&v->tunnel)) {
+        struct bpf_tunnel_key key;
+        __u64 flags = BPF_F_ZERO_CSUM_TX;
+        pb_memset(&key, 0, sizeof(key));
+        /* The backend's policy sees somebody from outside, not a node. */
+        key.tunnel_id = ID_WORLD;
+        key.tunnel_ttl = 64;
+        if (pb_addr_is_v4(&v->tunnel)) {
+            key.remote_ipv4 = bpf_ntohl(v->tunnel.w[3]);
+        } else {
+            pb_memcpy(key.remote_ipv6, &v->tunnel, 16);
+            flags |= BPF_F_TUNINFO_IPV6;
+        }
+        if (bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags) < 0)
+            return PB_DROP_WRITE_ERROR;
+        pb_set_mark(skb, PB_MARK_OVERLAY);
+        *act = bpf_redirect(n->tunnel_ifindex, 0);
+        return PB_TO_OVERLAY;
+    }
+    pb_set_mark(skb, PB_MARK_SNAT_DONE);
+    *act = bpf_redirect_neigh(n->netdev_ifindex, 0, 0, 0);
+    return PB_TO_NETWORK;
+}
+
+/* An answer of a backend elsewhere: back to the client. LB_NOT_MINE, or a verdict. */
+static __always_inline int answer(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, int *act)
+{
+    __u32 zero = 0, port = bpf_ntohs(s->dport);
+    struct lb_nat_key k;
+    if ((s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP) || port < NAT_PORT_MIN || port > NAT_PORT_MAX)
+        return LB_NOT_MINE;
+    pb_memset(&k, 0, sizeof(k));
+    k.node = s->daddr;
+    k.backend = s->saddr;
+    k.nport = s->dport;
+    k.bport = s->sport;
+    k.proto = s->proto;
+    __u64 now = bpf_ktime_get_ns();
+    struct lb_nat *m = lb_nat_find(cfg, &k);
+    struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
+    if (!m || m->expires <= now || !n || !n->netdev_ifindex)
+        return LB_NOT_MINE;
+    if (s->proto == IPPROTO_UDP)
+        nat_until(m, now + LB_UDP);
+    else if (s->tcp_flags & PB_TCP_RST)
+        nat_until(m, now + LB_TCP_RST);
+    s->ct_svc_addr = m->addr;
+    s->ct_svc_port = m->port;
+    struct pb_addr client = m->client;
+    __be16 cport = m->cport;
+    int code = lb_rewrite(skb, s->proto, true, &s->saddr, &s->ct_svc_addr, s->sport, s->ct_svc_port);
+    if (!code)
+        code = lb_rewrite(skb, s->proto, false, &s->daddr, &client, s->dport, cport);
+    if (!code)
+        code = pb_hop(skb);
+    if (code)
+        return code;
+    s->saddr = s->ct_svc_addr;
+    s->sport = s->ct_svc_port;
+    s->daddr = client;
+    s->dport = cport;
+    pb_set_flag(skb, PB_F_NAT);
+    pb_set_mark(skb, PB_MARK_SNAT_DONE);
+    *act = bpf_redirect_neigh(n->netdev_ifindex, 0, 0, 0);
+    return PB_TO_NETWORK;
+}
+
+static __always_inline bool in_ranges(const struct lb_service *svc, const struct pb_scratch *s)
+{
+    if (!(svc->flags & LB_F_SOURCE_RANGES))
+        return true;
+    struct lb_range_key k = {.prefixlen = NAT_RANGE_KEY + 128, .frontend = svc->id, .addr = s->saddr};
+    return bpf_map_lookup_elem(&lb_ranges, &k);
+}
+
+/* A packet for a service: to its backend. LB_NOT_MINE: none of ours; LB_DONE: on with it; or a verdict. */
+static __always_inline int to_backend(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, int *act)
+{
+    struct lb_service_key k = {.addr = s->daddr, .port = s->dport, .proto = s->proto};
+    struct lb_choice c = {};
+    __u32 zero = 0;
+    struct lb_service *svc = lb_services_find(cfg, &k);
+    if (!svc)
+        return LB_NOT_MINE;
+    if (svc->kind == LB_CLUSTER_IP)
+        return PB_DROP_IS_CLUSTER_IP;
+    if (!in_ranges(svc, s))
+        return PB_DROP_NOT_IN_SRC_RANGE;
+    int code = lb_flow_backend(cfg, svc, s, &c);
+    if (code != LB_DONE) {
+        if (code == PB_DROP_NO_SERVICE && !(svc->flags & LB_F_EXTERNAL_LOCAL)) {
+            *act = lb_answer(skb, s);
+            pb_set_mark(skb, PB_MARK_NETWORK);
+        }
+        return code;
+    }
+    struct pb_endpoint *local = bpf_map_lookup_elem(&endpoints, &c.addr);
+    struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
+    if (!n || !n->netdev_ifindex)
+        return PB_DROP_NO_CONFIG;
+    /* Nothing in the kernel mends SCTP's checksum, which covers the ports. */
+    if (s->proto == IPPROTO_SCTP && (!local || c.port != s->dport))
+        return PB_DROP_UNSUPP_SERVICE_PROTO;
+    /* A process of this node itself would answer past us. */
+    if (local && (local->flags & PB_EP_HOST) && c.port != s->dport)
+        return PB_DROP_UNSUPP_SERVICE_PROTO;
+    bool syn = lb_syn(s);
+    s->svc_addr = s->daddr;
+    s->svc_port = s->dport;
+    s->svc_id = svc->id;
+    s->backend_id = c.backend;
+    struct lb_nat_key nat;
+    if (!local) {
+        pb_memset(&nat, 0, sizeof(nat));
+        nat.node = pb_family(skb) == 4 ? n->node_ip4 : n->node_ip6;
+        nat.backend = c.addr;
+        nat.bport = c.port;
+        nat.proto = s->proto;
+        if (pb_addr_is_zero(&nat.node))
+            return PB_DROP_NO_CONFIG;
+        code = nat_port(cfg, &nat, s, c.nat_port);
+        if (code)
+            return code;
+    }
+    code = lb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
+    if (code)
+        return code;
+    s->daddr = c.addr;
+    s->dport = c.port;
+    pb_set_flag(skb, PB_F_NAT);
+    if (local)
+        return LB_DONE;
+    code = lb_rewrite(skb, s->proto, true, &s->saddr, &nat.node, s->sport, nat.nport);
+    if (code)
+        return code;
+    if (syn)
+        pb_set_flag(skb, PB_F_TRACE);
+    skb->cb[PB_CB_SRC] = ID_WORLD;
+    return forward(skb, s, n, act);
+}
+
+PB_STAGE(service_netdev_ingress)
+{
+    int act = TC_ACT_SHOT, code = LB_NOT_MINE;
+    if (!(pb_flags(skb) & PB_F_ICMPERR) && (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP)) {
+        code = answer(skb, cfg, s, &act);
+        if (code == LB_NOT_MINE)
+            code = to_backend(skb, cfg, s, &act);
+    }
+    if (code == LB_NOT_MINE || code == LB_DONE)
+        return pb_next(skb, cfg);
+    return pb_verdict(skb, cfg, s, code, act);
+}
+
+/* Out of the tunnel: answers for clients outside, and what another node forwards to a pod of this one. */
+PB_STAGE(service_overlay_ingress)
+{
+    int act = TC_ACT_SHOT, code = LB_NOT_MINE;
+    if (!(pb_flags(skb) & PB_F_ICMPERR))
+        code = answer(skb, cfg, s, &act);
+    if (code == LB_NOT_MINE) {
+        if (skb->cb[PB_CB_SRC] == ID_WORLD)
+            s->set_nat_flags |= LB_NAT_TUNNEL;
+        return pb_next(skb, cfg);
+    }
+    return pb_verdict(skb, cfg, s, code, act);
+}
+
+PB_LICENSE;

@@ -1,0 +1,243 @@
+package io.patchbay.servicelb.internal;
+
+import static io.patchbay.stagekit.Packet.ACK;
+import static io.patchbay.stagekit.Packet.FIN;
+import static io.patchbay.stagekit.Packet.RST;
+import static io.patchbay.stagekit.Packet.SYN;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.patchbay.bpf.BpfMap;
+import io.patchbay.stagekit.Fields;
+import io.patchbay.stagekit.Packet;
+import io.patchbay.stagekit.StageBench;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Packets from outside, in the kernel, one at a time. */
+@Tag("root")
+class NodePortStageTest {
+    private static final String NODE = "172.18.0.11";
+    private static final String CLIENT = "192.0.2.7";
+    private static final String LOCAL = "10.0.1.5";
+    private static final String REMOTE = "10.0.2.5";
+    private static final int PORT = 30080;
+    private static final int TCP = 6;
+    private static final int UDP = 17;
+    private static final int TO_OVERLAY = 3;
+    private static final int TO_NETWORK = 4;
+    private static final int NO_SERVICE = 158;
+    private static final int NO_PORT = 167;
+    private static final int CLUSTER_IP = 174;
+    private static final int NOT_IN_RANGE = 177;
+    private static final int LOCAL_ONLY = 2;
+    private static final int RANGES = 16;
+
+    private StageBench bench;
+
+    @BeforeEach
+    void load() {
+        open(Map.of());
+    }
+
+    private void open(Map<String, Integer> sizes) {
+        bench = StageBench.of("bpf/nodeport.o", Map.of(), sizes);
+        // The loopback device stands for the node's: the stage names it, nothing is sent by a test run.
+        bench.putConfig("node_config", bench.struct("pb_node_config").address("node_ip4", NODE).set("netdev_ifindex", 1));
+        at("endpoints", LOCAL, bench.struct("pb_endpoint").set("ifindex", 1).set("id", 5));
+    }
+
+    @AfterEach
+    void close() {
+        bench.close();
+    }
+
+    private void at(String map, String address, Fields value) {
+        try {
+            bench.map(map).update(ByteBuffer.wrap(Fields.mapped(InetAddress.getByName(address).getAddress())), value.bytes());
+        } catch (UnknownHostException e) {
+            throw new IllegalArgumentException(address, e);
+        }
+    }
+
+    private void service(int kind, int proto, int flags, String... backends) {
+        Fields key = bench.struct("lb_service_key").address("addr", NODE).port("port", PORT).set("proto", proto);
+        bench.put("lb_services", key, bench.struct("lb_service").set("id", 7).set("set", 3).set("count", backends.length).set("total", backends.length)
+                .set("flags", flags).set("kind", kind).set("affinity_seconds", 100));
+        ByteBuffer ids = ByteBuffer.allocate(64).order(ByteOrder.nativeOrder());
+        for (int i = 0; i < backends.length; i++) {
+            ids.putInt(4 * i, i + 1);
+            bench.map("lb_backends").update(BpfMap.intKey(i + 1), bench.struct("lb_backend").address("addr", backends[i]).port("port", 8080)
+                    .set("proto", proto).bytes());
+            bench.map("lb_members").update(bench.struct("lb_member").set("set", 3).set("backend", i + 1).bytes(), BpfMap.intKey(1));
+        }
+        bench.put("lb_slots", bench.struct("lb_slots_key").set("set", 3), bench.struct("lb_slots").set("backend", ids.array()));
+    }
+
+    private StageBench.Outcome in(byte[] packet) {
+        return bench.run("service_netdev_ingress", StageBench.NETDEV_INGRESS, 0, packet, null);
+    }
+
+    private static byte[] syn(String client, int port) {
+        return Packet.tcp(client, port, NODE, PORT, SYN).frame();
+    }
+
+    private static int nodePortOf(byte[] packet) {
+        return Packet.get16(packet, 34);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {TCP, UDP})
+    void aBackendOfThisNodeSeesTheClientAndConntrackIsToldOfTheService(int proto) {
+        service(2, proto, 0, LOCAL);
+        StageBench.Outcome o = in(proto == TCP ? syn(CLIENT, 4000) : Packet.udp(CLIENT, 4000, NODE, PORT, 9).frame());
+        assertEquals(StageBench.NEXT, o.verdict(), "code " + o.code());
+        assertEquals("", Packet.wrong(o.packet()));
+        assertEquals("192.0.2.7:4000 > 10.0.1.5:8080 ttl 64", Packet.describe(o.packet()));
+        assertEquals(NODE, o.state().scratch().address("svc_addr"));
+        assertEquals(PORT, o.state().scratch().port("svc_port"));
+        assertEquals(7, o.state().scratch().get("svc_id"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {TCP, UDP})
+    void aBackendElsewhereSeesThisNodeAndItsAnswerReachesTheClientFromTheService(int proto) {
+        service(2, proto, 0, REMOTE);
+        byte[] asked = proto == TCP ? syn(CLIENT, 4000) : Packet.udp(CLIENT, 4000, NODE, PORT, 9).frame();
+        StageBench.Outcome o = in(asked);
+        assertEquals(StageBench.TC_REDIRECT, o.verdict());
+        assertEquals(TO_NETWORK, o.code());
+        assertEquals("", Packet.wrong(o.packet()));
+        int port = nodePortOf(o.packet());
+        assertTrue(port >= 10000 && port <= 29999, "port " + port);
+        assertEquals(NODE + ":" + port + " > 10.0.2.5:8080 ttl 63", Packet.describe(o.packet()));
+        assertEquals(port, nodePortOf(in(proto == TCP ? Packet.tcp(CLIENT, 4000, NODE, PORT, ACK).frame() : asked).packet()), "the connection keeps it");
+
+        for (String stage : new String[] {"service_overlay_ingress", "service_netdev_ingress"}) {
+            byte[] answer = proto == TCP ? Packet.tcp(REMOTE, 8080, NODE, port, SYN | ACK).frame() : Packet.udp(REMOTE, 8080, NODE, port, 9).frame();
+            StageBench.Outcome back = bench.run(stage, StageBench.OVERLAY_INGRESS, 0, answer, null);
+            assertEquals(TO_NETWORK, back.code());
+            assertEquals("", Packet.wrong(back.packet()));
+            assertEquals("172.18.0.11:30080 > 192.0.2.7:4000 ttl 63", Packet.describe(back.packet()));
+        }
+    }
+
+    @Test
+    void behindATunnelItGoesThroughTheTunnel() {
+        service(2, TCP, 0, REMOTE);
+        bench.putConfig("node_config", bench.struct("pb_node_config").address("node_ip4", NODE).set("netdev_ifindex", 1).set("tunnel_ifindex", 1));
+        at("ipcache", REMOTE, bench.struct("pb_ipcache_value").set("identity", 300).set("flags", 1).address("tunnel", "172.18.0.12"));
+        assertEquals(TO_OVERLAY, in(syn(CLIENT, 4000)).code());
+    }
+
+    @Test
+    void noTwoConnectionsToABackendShareAPort() {
+        service(2, TCP, 0, REMOTE);
+        Set<Integer> ports = new HashSet<>();
+        for (int c = 1; c <= 200; c++) ports.add(nodePortOf(in(syn("192.0.2." + c, 4000)).packet()));
+        for (int p = 4001; p <= 4100; p++) ports.add(nodePortOf(in(syn(CLIENT, p)).packet()));
+        assertEquals(300, ports.size());
+    }
+
+    @Test
+    void anAnswerToNobodyIsNotTouched() {
+        service(2, TCP, 0, REMOTE);
+        int port = nodePortOf(in(syn(CLIENT, 4000)).packet());
+        for (byte[] stranger : new byte[][] {Packet.tcp(REMOTE, 8081, NODE, port, ACK).frame(), Packet.tcp("10.0.2.6", 8080, NODE, port, ACK).frame(),
+            Packet.tcp(REMOTE, 8080, NODE, port == 29999 ? 10000 : port + 1, ACK).frame()}) {
+            StageBench.Outcome o = in(stranger);
+            assertEquals(StageBench.NEXT, o.verdict());
+            assertTrue(Arrays.equals(stranger, o.packet()));
+        }
+    }
+
+    @Test
+    void aFullMapRefusesTheNewConnectionOnly() {
+        bench.close();
+        open(Map.of("lb_nat", 16));
+        service(2, TCP, 0, REMOTE);
+        int first = nodePortOf(in(syn(CLIENT, 1)).packet());
+        int refused = 0;
+        for (int p = 2; p < 100; p++) {
+            if (in(syn(CLIENT, p)).code() == NO_PORT) refused++;
+        }
+        assertTrue(refused > 50, "refused " + refused);
+        assertEquals(first, nodePortOf(in(Packet.tcp(CLIENT, 1, NODE, PORT, ACK).frame()).packet()));
+        long counted = 0;
+        for (int why = 0; why < 2; why++) {
+            ByteBuffer v = bench.map("lb_nat_refused").lookup(why);
+            for (int i = 0; i < v.capacity(); i += 16) counted += v.getLong(i);
+        }
+        assertEquals(refused, counted);
+    }
+
+    @Test
+    void aClusterIpIsNotForClientsOutside() {
+        service(1, TCP, 0, LOCAL);
+        assertEquals(CLUSTER_IP, in(syn(CLIENT, 4000)).code());
+    }
+
+    @Test
+    void onlyTheSourceRangesGetThrough() {
+        service(4, TCP, RANGES, LOCAL);
+        assertEquals(NOT_IN_RANGE, in(syn(CLIENT, 4000)).code());
+        bench.map("lb_ranges").update(bench.struct("lb_range_key").set("prefixlen", 32 + 120).set("frontend", 7).address("addr", "192.0.2.0").bytes(),
+                BpfMap.intKey(1));
+        assertEquals(StageBench.NEXT, in(syn(CLIENT, 4000)).verdict());
+        assertEquals(NOT_IN_RANGE, in(syn("192.0.3.7", 4000)).code());
+    }
+
+    @Test
+    void nobodyThereIsAnsweredAtOnceButANodeWithoutLocalEndpointIsSilent() {
+        service(2, TCP, 0);
+        StageBench.Outcome o = in(syn(CLIENT, 4000));
+        assertEquals(NO_SERVICE, o.code());
+        assertEquals(StageBench.TC_REDIRECT, o.verdict());
+        assertEquals("172.18.0.11:30080 > 192.0.2.7:4000 ttl 64", Packet.describe(o.packet()));
+        assertEquals(RST | ACK, o.packet()[47]);
+        service(2, TCP, LOCAL_ONLY);
+        o = in(syn(CLIENT, 4000));
+        assertEquals(NO_SERVICE, o.code());
+        assertEquals(StageBench.TC_SHOT, o.verdict());
+    }
+
+    @Test
+    void theSameClientPortBeginsAnewAfterItsEnd() {
+        service(2, TCP, 0, REMOTE);
+        int port = nodePortOf(in(syn(CLIENT, 4000)).packet());
+        assertEquals(port, nodePortOf(in(Packet.tcp(CLIENT, 4000, NODE, PORT, FIN | ACK).frame()).packet()));
+        StageBench.Outcome again = in(syn(CLIENT, 4000));
+        assertEquals(TO_NETWORK, again.code());
+        StageBench.Outcome back = in(Packet.tcp(REMOTE, 8080, NODE, nodePortOf(again.packet()), SYN | ACK).frame());
+        assertEquals("172.18.0.11:30080 > 192.0.2.7:4000 ttl 63", Packet.describe(back.packet()));
+    }
+
+    @Test
+    void maglevSendsAConnectionWhereItsTableSays() {
+        service(2, TCP, 0, "10.0.2.1", "10.0.2.2");
+        Fields key = bench.struct("lb_service_key").address("addr", NODE).port("port", PORT).set("proto", TCP);
+        bench.put("lb_services", key, bench.struct("lb_service").set("id", 7).set("set", 3).set("count", 2).set("total", 2).set("kind", 2)
+                .set("algorithm", 1).set("table", 251));
+        ByteBuffer all = ByteBuffer.allocate(4 * 256).order(ByteOrder.nativeOrder());
+        for (int i = 0; i < 251; i++) all.putInt(4 * i, 2);
+        bench.put("lb_maglev", bench.struct("lb_slots_key").set("set", 3), bench.struct("lb_maglev").set("backend", all.array()));
+        for (int p = 4000; p < 4040; p++) assertTrue(Packet.describe(in(syn(CLIENT, p)).packet()).contains("> 10.0.2.2:8080"), "port " + p);
+        for (int i = 0; i < 251; i += 2) all.putInt(4 * i, 1);
+        bench.put("lb_maglev", bench.struct("lb_slots_key").set("set", 3), bench.struct("lb_maglev").set("backend", all.array()));
+        Set<String> seen = new HashSet<>();
+        for (int p = 5000; p < 5040; p++) seen.add(Packet.describe(in(syn(CLIENT, p)).packet()).replaceAll(".* > | ttl.*", ""));
+        assertEquals(2, seen.size());
+    }
+}
