@@ -49,7 +49,7 @@ bench_main() {
 bench_part() {
     local out
     out=$(mktemp)
-    trap 'bench_down; rm -f "$bench_dir"/*' EXIT
+    trap 'bench_down; rm -rf "$bench_dir"' EXIT
     trap 'exit 130' INT TERM
     bench_dir=$(mktemp -d)
     bench_started=$(date -u +%Y-%m-%dT%H:%MZ)
