@@ -28,12 +28,14 @@ class BadInputIT {
     private static Lab lab;
     private static Lab.Pod client;
     private static Lab.Pod web;
+    private static Lab.Pod friend;
 
     @BeforeAll
     static void start() {
         lab = Lab.up("pbt-bad");
         client = lab.pod("demo/client", "node1");
         web = lab.pod("demo/web", "node1");
+        friend = lab.pods().stream().filter(p -> p.name().startsWith("demo/friend-")).findFirst().orElseThrow();
         lab.awaitRunning("node1");
         Await.that("the pods talk", BadInputIT::talks);
     }
@@ -58,7 +60,7 @@ class BadInputIT {
     /** Starts the agent over damaged state, while traffic goes on; returns what it logged since. */
     private static String startOver(Runnable damage) {
         try (Traffic t = new Traffic()) {
-            t.duplex("UDP", client, true, web, web.address(), 7000, 200);
+            t.duplex("UDP", client, true, friend, friend.address(), 7000, 200);
             kill();
             int before = lab.log("node1").length();
             damage.run();
@@ -97,7 +99,7 @@ class BadInputIT {
         Path folder = lab.stateDirectory("node1").resolve("features/ipam");
         List<String> files = Lab.list(folder).stream().filter(f -> !f.startsWith(".") && !f.contains("corrupt")).toList();
         assertTrue(!files.isEmpty(), "ipam keeps its state in " + folder);
-        String said = startOver(() -> files.forEach(f -> write("features/ipam/" + f, "damaged")));
+        String said = startOver(() -> files.forEach(f -> write("features/ipam/" + f, "damaged\n")));
         assertTrue(said.contains("features/ipam/") || said.contains(files.get(0)), "the log names the file: " + said);
         String pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: late, namespace: demo}\nspec:\n  nodeName: node1\n  containers:\n"
                 + "    - {name: idle, image: patchbay/traffic, command: [sleep, infinity]}\n";
@@ -143,8 +145,10 @@ class BadInputIT {
 
     @Test
     void aJarWhoseCodeThrowsIsTakenBack() throws IOException {
-        assertTrue(refused(variant("0.5.2").throwingActivator().write(jars.resolve("activator.jar"))).contains(ThrowingActivator.REASON));
-        assertTrue(refused(variant("0.5.3").throwingComponent().write(jars.resolve("component.jar"))).contains(ThrowingComponent.REASON));
+        String activator = refused(variant("0.5.2").throwingActivator().write(jars.resolve("activator.jar")));
+        assertTrue(activator.contains(ThrowingActivator.REASON), activator);
+        String component = refused(variant("0.5.3").throwingComponent().write(jars.resolve("component.jar")));
+        assertTrue(component.contains(ThrowingComponent.REASON), component);
     }
 
     @Test
@@ -157,11 +161,15 @@ class BadInputIT {
     }
 
     @Test
-    void foreignFiltersStayAndOursComeBack() {
+    void foreignFiltersStayAndOursComeBack() throws IOException {
+        Path source = Files.writeString(jars.resolve("foreign.c"), "__attribute__((section(\"tc\"), used)) int foreign(void *skb) { return -1; }\n"
+                + "char licence[] __attribute__((section(\"license\"), used)) = \"GPL\";\n");
+        Path object = jars.resolve("foreign.o");
+        Run.of("clang", "-O2", "-target", "bpf", "-c", source.toString(), "-o", object.toString()).ok();
         String device = Lab.objects(lab.json("node1", "endpoint", "list")).stream().filter(e -> client.name().endsWith("/" + e.getString("pod"))).findFirst().orElseThrow()
                 .getString("device");
         String ns = lab.name + "-node1";
-        Run.of("tc", "-n", ns, "filter", "add", "dev", device, "ingress", "prio", "50", "protocol", "all", "matchall", "action", "continue").ok();
+        Run.of("tc", "-n", ns, "filter", "add", "dev", device, "ingress", "prio", "50", "bpf", "direct-action", "obj", object.toString(), "sec", "tc").ok();
         assertTrue(talks());
         Run.of("tc", "-n", ns, "filter", "delete", "dev", device, "ingress", "prio", "100").ok();
         Await.that("ours is back", () -> Run.of("tc", "-n", ns, "filter", "show", "dev", device, "ingress").ok().contains("pref 100 "));
@@ -170,7 +178,7 @@ class BadInputIT {
         lab.patchbay("lab", "restart", "node1").ok();
         lab.awaitRunning("node1");
         String filters = Run.of("tc", "-n", ns, "filter", "show", "dev", device, "ingress").ok();
-        assertTrue(filters.contains("pref 50 matchall"), "the foreign one stays: " + filters);
+        assertTrue(filters.contains("pref 50 bpf"), "the foreign one stays: " + filters);
         assertTrue(talks());
         Run.of("tc", "-n", ns, "filter", "delete", "dev", device, "ingress", "prio", "50").ok();
     }

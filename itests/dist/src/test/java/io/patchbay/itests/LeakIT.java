@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("dist")
 class LeakIT {
     /** Updates of every feature; all features at once in each. */
-    private static final int UPDATES = Integer.getInteger("patchbay.updates", 30);
+    private static final int UPDATES = Integer.getInteger("patchbay.updates", 20);
     private static final int WARM_UP = 4;
 
     @TempDir

@@ -52,8 +52,10 @@ public final class HealthComponent implements StatusSource {
     private Void listen() throws IOException {
         IpAddress own = local.v4().orElseThrow(() -> new IOException("this node has no IPv4 address to listen on"));
         try {
-            Responder responder = scope.closing(new Responder(inet(own), port));
+            Responder responder = new Responder(inet(own), port);
             scope.thread("health-responder", responder::serve);
+            // What is registered last is closed first: the thread waits in accept, and ends when the socket is closed.
+            scope.closing(responder);
             listening = own + ":" + responder.port();
         } catch (IOException e) {
             throw new IOException(own + ":" + port + " can't be listened on (" + e.getMessage() + "): patchbay config set health.port=…", e);

@@ -681,7 +681,7 @@ final class Engine implements Features {
             switched = switched || prepared != null && taken == prepared.epoch();
             undo(journal, before, prepared, switched, previous, e);
             String what = switched ? " was rolled back: " : " is refused, nothing has changed: ";
-            throw new ChangeRefused("change " + number + " (" + title + ")" + what + e.getMessage(), e);
+            throw new ChangeRefused("change " + number + " (" + title + ")" + what + reason(e), e);
         }
         for (String f : replaced.keySet()) {
             Live l = live.get(f);
@@ -698,6 +698,12 @@ final class Engine implements Features {
         news();
         LOG.info("Change {} accepted after {} ms: {}", number, (System.nanoTime() - begun) / 1_000_000, title);
         return ledger;
+    }
+
+    /** The framework's message says which activator has thrown, its cause what. */
+    private static String reason(Exception e) {
+        boolean says = !(e instanceof BundleException) || e.getCause() == null || String.valueOf(e.getMessage()).contains(String.valueOf(e.getCause().getMessage()));
+        return says ? e.getMessage() : e.getMessage() + " " + e.getCause();
     }
 
     private void accept(StateFiles.Entry journal, Record after, Ledger ledger) throws IOException {
