@@ -89,6 +89,11 @@ PB_STAGE(route_pod_egress)
     int code = decide(skb, s, true);
     if (code == GO_POD)
         return pb_to_pod_ingress(skb, cfg);
+    if (code == PB_DROP_TTL_EXCEEDED) {
+        /* It goes nowhere but to the stage that answers. */
+        pb_set_route(skb, PB_ROUTE_NONE);
+        code = GO_NEXT;
+    }
     if (code == GO_NEXT)
         return pb_next(skb, cfg);
     return pb_drop(skb, cfg, s, code);
@@ -187,7 +192,8 @@ static __always_inline int leave(struct __sk_buff *skb, const volatile struct pb
 PB_STAGE(leave_pod_egress) { return leave(skb, cfg, s); }
 PB_STAGE(leave_host_egress) { return leave(skb, cfg, s); }
 
-/* ---- too big for the way: tell the sender (RFC 1191, RFC 4443 3.2) ---- */
+/* ---- too big for the way, or too many hops: tell the sender (RFC 1191, RFC 792, RFC 4443 3.2 and 3.3) ----
+ * Each answer is small and goes to the pod that sent the packet, so a flood costs nobody else: no limit of a rate. */
 
 /* MTU of the way when a packet, or a segment of it, is larger; 0: it fits. */
 static __always_inline __u32 too_big_for(struct __sk_buff *skb, const struct pb_scratch *s, __u32 ifindex, __u32 overhead)
@@ -247,7 +253,8 @@ static __always_inline int send_back(struct __sk_buff *skb, const void *answer, 
     return PB_ANSWERED;
 }
 
-/* Without DF it would have to be fragmented, which nobody does on this way; with IP options it is rare enough to be dropped. */
+/* mtu 0: the TTL has run out. Too big without DF would have to be fragmented, which nobody does on this way; with IP options
+ * it is rare enough to be dropped. */
 static __always_inline int answer4(struct __sk_buff *skb, const struct pb_scratch *s, const struct pb_node_config *n, __u32 mtu, int *act)
 {
     struct too_big4 a;
@@ -256,7 +263,7 @@ static __always_inline int answer4(struct __sk_buff *skb, const struct pb_scratc
     if (bpf_skb_load_bytes(skb, ETH_HLEN, a.quoted, QUOTED4) < 0)
         return PB_DROP_FRAG_NEEDED;
     pb_memcpy(&ip, a.quoted, sizeof(ip));
-    if (ip.ihl != 5 || !(ip.frag_off & bpf_htons(0x4000)))
+    if (ip.ihl != 5 || (mtu && !(ip.frag_off & bpf_htons(0x4000))))
         return PB_DROP_FRAG_NEEDED;
     a.ip.version = 4;
     a.ip.ihl = 5;
@@ -271,8 +278,8 @@ static __always_inline int answer4(struct __sk_buff *skb, const struct pb_scratc
         pb_memcpy(a.quoted + offsetof(struct iphdr, daddr), &s->svc_addr.w[3], 4);
         pb_memcpy(a.quoted + sizeof(struct iphdr) + 2, &s->svc_port, 2);
     }
-    a.icmp[0] = ICMP_DEST_UNREACH;
-    a.icmp[1] = ICMP_FRAG_NEEDED;
+    a.icmp[0] = mtu ? ICMP_DEST_UNREACH : ICMP_TIME_EXCEEDED;
+    a.icmp[1] = mtu ? ICMP_FRAG_NEEDED : 0;
     a.icmp[6] = mtu >> 8;
     a.icmp[7] = mtu;
     __u16 sum = fold(bpf_csum_diff(0, 0, (void *)a.icmp, 8 + QUOTED4, 0));
@@ -305,7 +312,7 @@ static __always_inline int answer6(struct __sk_buff *skb, const struct pb_scratc
         if (s->proto != IPPROTO_ICMPV6)
             pb_memcpy(a.quoted + sizeof(struct ipv6hdr) + 2, &s->svc_port, 2);
     }
-    a.icmp[0] = ICMPV6_PKT_TOOBIG;
+    a.icmp[0] = mtu ? ICMPV6_PKT_TOOBIG : ICMPV6_TIME_EXCEED;
     a.icmp[6] = mtu >> 8;
     a.icmp[7] = mtu;
     __s64 part = bpf_csum_diff(0, 0, (void *)&pseudo, sizeof(pseudo), 0);
@@ -321,12 +328,14 @@ PB_STAGE(too_big_pod_egress)
     __u32 route = pb_route(skb), mtu = 0;
     if (n && (route == PB_ROUTE_OVERLAY || route == PB_ROUTE_NETWORK))
         mtu = too_big_for(skb, s, n->netdev_ifindex, route == PB_ROUTE_OVERLAY ? VXLAN_OVERHEAD : 0);
-    if (!mtu)
+    if (!mtu && (!n || route != PB_ROUTE_NONE))
         return pb_next(skb, cfg);
     int act = TC_ACT_SHOT;
-    /* An answer to a later fragment would quote no ports. */
-    int code = pb_flags(skb) & PB_F_FRAG ? PB_DROP_FRAG_NEEDED
+    /* An answer to a later fragment would quote no ports; none is given to an error (RFC 1122 3.2.2). */
+    int code = pb_flags(skb) & (PB_F_FRAG | PB_F_ICMPERR) ? PB_DROP_FRAG_NEEDED
              : pb_family(skb) == 4 ? answer4(skb, s, n, mtu, &act) : answer6(skb, s, n, mtu, &act);
+    if (!mtu && code == PB_DROP_FRAG_NEEDED)
+        code = PB_DROP_TTL_EXCEEDED;
     return pb_verdict(skb, cfg, s, code, code >= 128 ? TC_ACT_SHOT : act);
 }
 

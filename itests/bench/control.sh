@@ -33,7 +33,7 @@ bench_control() {
     bench_lab
     bench_pod_friend=$(lab_first_pod friend node1)
     [ -n "$bench_pod_friend" ] || bench_pod_friend=$(lab_first_pod web node1)
-    seconds=$(bench_of 10 4) rounds=$(bench_of 10 2)
+    seconds=$(bench_of 8 4) rounds=$(bench_of 7 2)
     : >"$bench_dir/windows"
     for ((round = 0; round < rounds; round++)); do
         bench_say "round $((round + 1)) of $rounds"

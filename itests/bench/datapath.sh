@@ -115,6 +115,7 @@ bench_datapath() {
     web=$(lab_address "$bench_pod_web")
     [ -z "$filtered" ] || cases+=("bridge, br_netfilter, conntrack, equal rules:filtered-a:10.9.3.2")
     cases+=("Patchbay, all features on:pod:$web")
+    bench_hurry
     for ((round = -1; round < rounds; round++)); do
         bench_say "round $((round + 1)) of $rounds"
         # Every round begins with another case: none is always the first after a pause.
@@ -127,6 +128,7 @@ bench_datapath() {
             done
         done
     done
+    bench_rest
     local order
     order=$(printf '%s\n' "${cases[@]%%:*}")
     for mode in tcp-rr tcp-crr; do

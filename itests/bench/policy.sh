@@ -37,9 +37,9 @@ bench_policy() {
     bench_say "compiler"
     compiler=$(bench_of "10000 1000 100" "1000 100 10")
     # shellcheck disable=SC2086
-    java -cp "$(bench_classpath bundles/policy)" io.patchbay.policy.internal.CompilerBench $compiler >"$bench_dir/compiler" 2>"$bench_dir/log" || { tail -5 "$bench_dir/log" >&2; fail CompilerBench; }
+    chrt -r 1 taskset -c 1 java -cp "$(bench_classpath bundles/policy)" io.patchbay.policy.internal.CompilerBench $compiler >"$bench_dir/compiler" 2>"$bench_dir/log" || { tail -5 "$bench_dir/log" >&2; fail CompilerBench; }
     bench_say "stage"
-    taskset -c 1 java -Djnr.ffi.x86asm.enabled=false -cp "$(bench_classpath bundles/policy)" io.patchbay.policy.internal.StageBench >"$bench_dir/stage" 2>"$bench_dir/log" || { tail -5 "$bench_dir/log" >&2; fail StageBench; }
+    chrt -r 1 taskset -c 1 java -Djnr.ffi.x86asm.enabled=false -cp "$(bench_classpath bundles/policy)" io.patchbay.policy.internal.StageBench >"$bench_dir/stage" 2>"$bench_dir/log" || { tail -5 "$bench_dir/log" >&2; fail StageBench; }
     bench_lab
     bench_pod_friend=$(lab_first_pod friend node1)
     lab_pod_exec "$bench_pod_friend" pb-traffic serve --udp 9000 >/dev/null 2>&1 </dev/null &

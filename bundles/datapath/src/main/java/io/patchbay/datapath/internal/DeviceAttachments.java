@@ -15,6 +15,7 @@ import io.patchbay.netlink.NetlinkException;
 import io.patchbay.netlink.NetlinkSocket;
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
+import jakarta.json.JsonBuilderFactory;
 import jakarta.json.JsonObject;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -38,6 +39,8 @@ import org.slf4j.LoggerFactory;
  */
 final class DeviceAttachments implements Attachments, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(DeviceAttachments.class);
+    /** {@code Json}'s own methods look for the provider again each time, which costs more than a small object. */
+    private static final JsonBuilderFactory JSON = Json.createBuilderFactory(Map.of());
     /** Before anything that tc numbers by itself (it counts down from 49152); 1 to 99 are left to those who must look first. */
     static final int PRIORITY = 100;
     static final int GUARD_PRIORITY = PRIORITY + 1;
@@ -429,9 +432,9 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
 
     /** On the path of every pod that comes or goes: without waiting for the disk, since no attachment outlives the kernel. */
     private void save() {
-        JsonArrayBuilder all = Json.createArrayBuilder();
-        kept.forEach((k, a) -> all.add(Json.createObjectBuilder().add("hook", k.hook().text()).add("where", k.where()).add("ifindex", k.ifindex()).add("mode", a.mode)));
-        Durable.writeUnsynced(record, Json.createObjectBuilder().add("attachments", all).build());
+        JsonArrayBuilder all = JSON.createArrayBuilder();
+        kept.forEach((k, a) -> all.add(JSON.createObjectBuilder().add("hook", k.hook().text()).add("where", k.where()).add("ifindex", k.ifindex()).add("mode", a.mode)));
+        Durable.writeUnsynced(record, JSON.createObjectBuilder().add("attachments", all).build());
     }
 
     @Override

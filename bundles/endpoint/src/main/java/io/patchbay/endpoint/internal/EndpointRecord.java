@@ -4,6 +4,7 @@ import io.patchbay.api.endpoint.Endpoints;
 import io.patchbay.api.net.IpAddress;
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
+import jakarta.json.JsonBuilderFactory;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonString;
 import java.nio.charset.StandardCharsets;
@@ -11,6 +12,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 
 /**
  * What is kept of an endpoint over restarts: what the kernel doesn't know. Written before anything is made, so that nothing is left
@@ -21,6 +23,8 @@ import java.util.List;
  */
 record EndpointRecord(int id, String containerId, String ifname, String netns, long netnsInode, String namespace, String pod, String podUid,
         List<IpAddress> addresses, String device, String mac, String hostMac, int mtu) {
+    /** {@code Json}'s own methods look for the provider again each time, which costs more than a small object. */
+    private static final JsonBuilderFactory JSON = Json.createBuilderFactory(Map.of());
 
     /** {@code lxc} and 12 hexadecimal digits: the same whenever it is computed. */
     static String deviceName(String containerId, String ifname) {
@@ -37,9 +41,9 @@ record EndpointRecord(int id, String containerId, String ifname, String netns, l
     }
 
     String json() {
-        JsonArrayBuilder list = Json.createArrayBuilder();
+        JsonArrayBuilder list = JSON.createArrayBuilder();
         addresses.forEach(a -> list.add(a.toString()));
-        return Json.createObjectBuilder().add("id", id).add("containerId", containerId).add("ifname", ifname).add("netns", netns)
+        return JSON.createObjectBuilder().add("id", id).add("containerId", containerId).add("ifname", ifname).add("netns", netns)
                 .add("netnsInode", netnsInode).add("namespace", namespace).add("pod", pod).add("podUid", podUid).add("addresses", list)
                 .add("device", device).add("mac", mac).add("hostMac", hostMac).add("mtu", mtu).build().toString();
     }

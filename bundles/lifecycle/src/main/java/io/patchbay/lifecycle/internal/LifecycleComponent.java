@@ -21,8 +21,10 @@ import java.util.Hashtable;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
@@ -49,6 +51,7 @@ import org.slf4j.LoggerFactory;
 public final class LifecycleComponent implements Features, Changes {
     private static final Logger LOG = LoggerFactory.getLogger(LifecycleComponent.class);
     private static final long DRAIN_POLL_MILLIS = 250;
+    private static final long UPDATE_ENDS_MILLIS = 2000;
     /** ConfigMap of the cluster layer. Keys {@code feature.key}; {@code NODE/feature.key} for one node wins. */
     private static final ObjectKey CLUSTER_CONFIG = new ObjectKey("kube-system", "patchbay-config");
 
@@ -60,6 +63,7 @@ public final class LifecycleComponent implements Features, Changes {
     private final List<ServiceRegistration<?>> commands = new ArrayList<>();
     private final AtomicBoolean looking = new AtomicBoolean();
     private final ConfigurationAdmin configurations;
+    private final Set<String> updatedByHand = ConcurrentHashMap.newKeySet();
     private volatile Thread worker;
     private Subscription clusterConfig;
 
@@ -91,7 +95,10 @@ public final class LifecycleComponent implements Features, Changes {
                 } else {
                     engine.news();
                     if (event.getType() == BundleEvent.UPDATED && Thread.currentThread() != worker) {
-                        updatedByHand(feature, event.getBundle());
+                        updatedByHand.add(feature);
+                        enter(feature, event.getBundle(), UPDATE_ENDS_MILLIS);
+                    } else if (event.getType() == BundleEvent.STARTED) {
+                        enter(feature, event.getBundle(), 0);
                     }
                 }
             }
@@ -158,16 +165,25 @@ public final class LifecycleComponent implements Features, Changes {
         engine.close();
     }
 
-    /** On the framework's thread, which holds locks: the change itself is ours. */
-    private void updatedByHand(String feature, Bundle bundle) {
+    /**
+     * What was updated by hand enters as a change, on our thread and not before the framework's update has ended: it needs locks that a change
+     * would hold. A bundle that ran is started again by it, one that didn't gives no further sign.
+     */
+    private void enter(String feature, Bundle bundle, long afterMillis) {
+        if (!updatedByHand.contains(feature)) {
+            return;
+        }
         try {
-            thread.execute(() -> {
+            thread.schedule(() -> {
+                if (!updatedByHand.remove(feature)) {
+                    return;
+                }
                 try {
                     engine.updatedByHand(feature, Bundles.content(bundle));
                 } catch (ChangeRefused | IOException | RuntimeException e) {
                     LOG.warn("Feature {} was updated by hand and stays frozen: {}", feature, e.getMessage());
                 }
-            });
+            }, afterMillis, TimeUnit.MILLISECONDS);
         } catch (RejectedExecutionException e) {
             LOG.debug("Stopping");
         }

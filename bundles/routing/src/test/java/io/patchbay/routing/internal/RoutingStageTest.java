@@ -115,11 +115,36 @@ class RoutingStageTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"10.0.1.6", "1.1.1.1"})
-    void theLastHopOfAPacketIsNotPassedOn(String to) {
-        StageBench.Outcome o = bench.run("route_pod_egress", StageBench.POD_EGRESS, INGRESS, Packet.udp("10.0.1.5", 1, to, 2, 0).ttl(1).frame(), null);
+    @CsvSource({"10.0.1.5, 10.0.1.6", "10.0.1.5, 1.1.1.1", "fd00:1::5, fd00:1::6", "fd00:1::5, 2001:db8::1"})
+    void theLastHopOfAPacketIsNotPassedOnAndItsSenderHearsOfIt(String from, String to) {
+        byte[] frame = Packet.udp(from, 1, to, 2, 20).ttl(1).mayFragment().frame();
+        StageBench.Outcome o = bench.run("route_pod_egress", StageBench.POD_EGRESS, INGRESS, frame, null);
+        assertEquals(StageBench.NEXT, o.verdict());
+        assertEquals(0, o.state().route());
+        StageBench.Outcome told = bench.run("too_big_pod_egress", StageBench.POD_EGRESS, INGRESS, o.packet(), null);
+        assertEquals(9, told.code());
+        assertEquals(StageBench.TC_REDIRECT, told.verdict());
+        assertEquals("", Packet.wrong(told.packet()));
+        boolean v4 = !from.contains(":");
+        assertEquals(v4 ? "10.0.1.1 > 10.0.1.5 icmp 11" : "fd00:1:0:0:0:0:0:1 > fd00:1:0:0:0:0:0:5 icmp 3", Packet.describe(told.packet()).replaceAll(" id.*", ""));
+        int l4 = v4 ? 34 : 54;
+        assertEquals(0, Packet.get16(told.packet(), l4 + 6), "no MTU in it");
+        assertArrayEquals(Arrays.copyOfRange(frame, 14, 14 + (v4 ? 28 : 48)), Arrays.copyOfRange(told.packet(), l4 + 8, told.packet().length), "quotes the packet");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"route_overlay_ingress", "route_netdev_ingress"})
+    void theLastHopOfWhatCameFromElsewhereIsDropped(String stage) {
+        StageBench.Outcome o = bench.run(stage, StageBench.OVERLAY_INGRESS, INGRESS, Packet.udp("10.0.2.6", 1, "10.0.1.6", 2, 0).ttl(1).frame(), null);
         assertEquals(196, o.code());
         assertEquals(StageBench.TC_SHOT, o.verdict());
+    }
+
+    @Test
+    void anErrorIsNotAnsweredByAnother() {
+        byte[] about = Packet.udp("1.1.1.1", 53, "10.0.1.5", 1000, 10).frame();
+        byte[] error = Packet.unreachable("10.0.1.5", "1.1.1.1", about).ttl(1).frame();
+        assertEquals(196, bench.run("too_big_pod_egress", StageBench.POD_EGRESS, INGRESS, error, null).code());
     }
 
     @ParameterizedTest(name = "{0} -> verdict {3}, mark {4}")
