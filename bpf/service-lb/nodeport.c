@@ -217,6 +217,9 @@ static __always_inline int answer(struct __sk_buff *skb, const volatile struct p
     struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
     if (!m || m->expires <= now || !n || !n->netdev_ifindex)
         return LB_NOT_MINE;
+    /* Of a process of this node: undone at the device's other side. */
+    if (m->cport == s->sport && pb_addr_eq(&m->client, &s->saddr))
+        return LB_NOT_MINE;
     if (s->proto == IPPROTO_UDP)
         nat_until(m, now + LB_UDP);
     else if (s->tcp_flags & PB_TCP_RST)
@@ -250,6 +253,38 @@ static __always_inline bool in_ranges(const struct lb_service *svc, const struct
     return bpf_map_lookup_elem(&lb_ranges, &k);
 }
 
+/* To a process of this node: its answers leave through the node's stack and are given the service's address at the device. */
+static __always_inline int own_process(const struct pb_scratch *s)
+{
+    struct lb_nat_key k;
+    struct lb_nat m;
+    __u64 now = bpf_ktime_get_ns();
+    if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
+        return LB_DONE; /* the port is the service's, see above */
+    pb_memset(&k, 0, sizeof(k));
+    k.node = s->daddr;
+    k.backend = s->saddr;
+    k.nport = s->dport;
+    k.bport = s->sport;
+    k.proto = s->proto;
+    struct lb_nat *known = bpf_map_lookup_elem(&lb_nat, &k);
+    if (known && pb_addr_eq(&known->addr, &s->svc_addr) && known->port == s->svc_port) {
+        nat_until(known, now + nat_lifetime(s));
+        return LB_DONE;
+    }
+    pb_memset(&m, 0, sizeof(m));
+    m.expires = now + nat_lifetime(s);
+    m.client = s->saddr;
+    m.addr = s->svc_addr;
+    m.cport = s->sport;
+    m.port = s->svc_port;
+    m.svc = s->svc_id;
+    if (!bpf_map_update_elem(&lb_nat, &k, &m, BPF_ANY))
+        return LB_DONE;
+    pb_count(&lb_nat_refused, 1, 1);
+    return PB_DROP_NAT_NO_MAPPING;
+}
+
 /* A packet for a service: to its backend. LB_NOT_MINE: none of ours; LB_DONE: on with it; or a verdict. */
 static __always_inline int to_backend(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, int *act)
 {
@@ -278,9 +313,6 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
     /* Nothing in the kernel mends SCTP's checksum, which covers the ports. */
     if (s->proto == IPPROTO_SCTP && (!local || c.port != s->dport))
         return PB_DROP_UNSUPP_SERVICE_PROTO;
-    /* A process of this node itself would answer past us. */
-    if (local && (local->flags & PB_EP_HOST) && c.port != s->dport)
-        return PB_DROP_UNSUPP_SERVICE_PROTO;
     bool syn = lb_syn(s);
     s->svc_addr = s->daddr;
     s->svc_port = s->dport;
@@ -305,6 +337,8 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
     s->daddr = c.addr;
     s->dport = c.port;
     pb_set_flag(skb, PB_F_NAT);
+    if (local && (local->flags & PB_EP_HOST))
+        return own_process(s);
     if (local)
         return LB_DONE;
     code = lb_rewrite(skb, s->proto, true, &s->saddr, &nat.node, s->sport, nat.nport);
@@ -341,6 +375,31 @@ PB_STAGE(service_overlay_ingress)
         return pb_next(skb, cfg);
     }
     return pb_verdict(skb, cfg, s, code, act);
+}
+
+/* What the node's own processes answer to clients of a service. */
+PB_STAGE(service_netdev_egress)
+{
+    struct lb_nat_key k;
+    int code = 0;
+    if ((pb_flags(skb) & PB_F_ICMPERR) || (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP))
+        return pb_next(skb, cfg);
+    pb_memset(&k, 0, sizeof(k));
+    k.node = s->saddr;
+    k.backend = s->daddr;
+    k.nport = s->sport;
+    k.bport = s->dport;
+    k.proto = s->proto;
+    struct lb_nat *m = lb_nat_find(cfg, &k);
+    if (m && m->expires > bpf_ktime_get_ns() && pb_addr_eq(&m->client, &s->daddr) && m->cport == s->dport) {
+        struct pb_addr addr = m->addr;
+        __be16 port = m->port;
+        code = lb_rewrite(skb, s->proto, true, &s->saddr, &addr, s->sport, port);
+        s->saddr = addr;
+        s->sport = port;
+        pb_set_flag(skb, PB_F_NAT);
+    }
+    return code ? pb_drop(skb, cfg, s, code) : pb_next(skb, cfg);
 }
 
 PB_LICENSE;

@@ -36,6 +36,7 @@ class NodePortStageTest {
     private static final int PORT = 30080;
     private static final int TCP = 6;
     private static final int UDP = 17;
+    private static final int NETDEV_EGRESS = 4;
     private static final int TO_OVERLAY = 3;
     private static final int TO_NETWORK = 4;
     private static final int NO_SERVICE = 158;
@@ -140,6 +141,23 @@ class NodePortStageTest {
         bench.putConfig("node_config", bench.struct("pb_node_config").address("node_ip4", NODE).set("netdev_ifindex", 1).set("tunnel_ifindex", 1));
         at("ipcache", REMOTE, bench.struct("pb_ipcache_value").set("identity", 300).set("flags", 1).address("tunnel", "172.18.0.12"));
         assertEquals(TO_OVERLAY, in(syn(CLIENT, 4000)).code());
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {TCP, UDP})
+    void aProcessOfThisNodeAnswersFromTheServicesAddress(int proto) {
+        at("endpoints", NODE, bench.struct("pb_endpoint").set("flags", 1));
+        service(2, proto, 0, NODE);
+        StageBench.Outcome o = in(proto == TCP ? syn(CLIENT, 4000) : Packet.udp(CLIENT, 4000, NODE, PORT, 9).frame());
+        assertEquals(StageBench.NEXT, o.verdict(), "code " + o.code());
+        assertEquals("192.0.2.7:4000 > 172.18.0.11:8080 ttl 64", Packet.describe(o.packet()));
+        byte[] answer = proto == TCP ? Packet.tcp(NODE, 8080, CLIENT, 4000, SYN | ACK).frame() : Packet.udp(NODE, 8080, CLIENT, 4000, 9).frame();
+        o = bench.run("service_netdev_egress", NETDEV_EGRESS, 0, answer, null);
+        assertEquals(StageBench.NEXT, o.verdict());
+        assertEquals("", Packet.wrong(o.packet()));
+        assertEquals("172.18.0.11:30080 > 192.0.2.7:4000 ttl 64", Packet.describe(o.packet()));
+        byte[] other = Packet.tcp(NODE, 8080, CLIENT, 4001, ACK).frame();
+        assertTrue(Arrays.equals(other, bench.run("service_netdev_egress", NETDEV_EGRESS, 0, other, null).packet()));
     }
 
     @Test
