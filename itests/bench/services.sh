@@ -104,10 +104,10 @@ services_size() {
     begin=$(date +%s%N)
     local file
     for file in "$bench_dir/services-$n"/*.json; do
-        bench_client -n node1 manifests apply -f "$file" >/dev/null || { bench_say "the agent did not take $n services"; return 1; }
+        bench_client -n node1 manifests apply -f "$file" >/dev/null || { bench_say "the agent did not take $n services"; echo "$n services: not measured; the agent did not take them as manifests." >>"$bench_dir/notes"; return 1; }
     done
     services_probe "$vip:80"
-    bench_tool until 120 -- "$bench_dir/probe" >/dev/null || { bench_say "service $n did not come"; return 1; }
+    bench_tool until 120 -- "$bench_dir/probe" >/dev/null || { bench_say "service $n did not come"; echo "$n services: not measured; the last one had no connection after two minutes." >>"$bench_dir/notes"; return 1; }
     echo "$n services with 10 endpoints each, from the command to the first connection through the last one, manifest read and checked: $((($(date +%s%N) - begin) / 1000000)) ms." >>"$bench_dir/notes"
     local cases=("direct:socket:$web:8080" "direct again (A/A):socket:$web:8080" "service at the socket:socket:$vip:80" "service per packet:packet:$vip:80" "routed, no rules:plain-a:10.8.2.2:8080")
     if command -v iptables-legacy >/dev/null; then
