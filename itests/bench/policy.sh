@@ -73,7 +73,7 @@ bench_policy() {
     echo "|---|---|---|---|"
     echo "| policy stage, random peers, 10 000 entries | at most 300 ns | $many ns | $(bench_verdict "$many" '<=' 300) |"
     echo "| the same against 10 entries | at most 1.3 times | $many ns against $few ns: $(jq -n "$many / $few * 100 | round / 100") times | $(bench_verdict "$many / $few" '<=' 1.3) |"
-    echo "| full computation, $compiler identities, policies, local endpoints | at most 2 s | median $full ms | $(bench_verdict "$full" '<=' 2000) |"
+    echo "| full computation of $(printf "%s identities, %s policies, %s local endpoints" $compiler) | at most 2 s | median $full ms | $(bench_verdict "$full" '<=' 2000) |"
     echo "| one identity added at that size, p99 | at most 10 ms | $(sed -n '3s/.*one identity.* p99 \([0-9]*\) us.*/\1/p' "$bench_dir/compiler") us computed | $(bench_verdict "$(sed -n '3s/.*one identity.* p99 \([0-9]*\) us.*/\1/p' "$bench_dir/compiler")" '<=' 10000) |"
     echo "| one policy applied, 250 others: command to enforced in the kernel, p99 | at most 100 ms | p50 $m50 ms, p99 $m99 ms | $(bench_verdict "$m99" '<=' 100) |"
     echo
@@ -94,7 +94,7 @@ bench_policy() {
     echo
     echo "## Compiler"
     echo
-    echo "$compiler identities, policies and local endpoints, each endpoint a class of its own; five rounds in one JVM."
+    echo "$(printf "%s identities, %s policies, %s local endpoints" $compiler), each endpoint a class of its own; five rounds in one JVM."
     echo
     sed 's/^/    /' "$bench_dir/compiler"
     echo
