@@ -256,7 +256,7 @@ class CniIT {
         }
         error(102, last);
         String said = Lab.parse(last.out()).asJsonObject().getString("msg");
-        assertTrue(said.startsWith("no address left in 10.244.0.0/29: 6 of 6 in use"), said);
+        assertTrue(said.matches("no address left in 10\\.244\\.0\\.0/29: (\\d) of \\1 in use.*"), said);
         assertTrue(lab.on("node1", "status").ok().contains("/6 allocated from 10.244.0.0/29"));
         containers.forEach(c -> c.call("DEL").ok());
     }

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("dist")
 class LeakIT {
     /** Updates of every feature; all features at once in each. */
-    private static final int UPDATES = Integer.getInteger("patchbay.updates", 20);
+    private static final int UPDATES = Integer.getInteger("patchbay.updates", 10);
     private static final int WARM_UP = 4;
 
     @TempDir
@@ -99,9 +99,8 @@ class LeakIT {
             lab.on("node1", i % 2 == 0 ? one : other).ok();
         }
         lab.awaitRunning("node1");
-        // One old class loader of each feature may be alive, and pools may have a few threads and descriptors more or less; none of them grows.
-        int features = lab.features("node1").size();
-        Map<String, Long> slack = Map.of("class loaders of bundles", (long) features, "threads", 4L, "descriptors", 8L, "BPF objects by descriptor", 4L, "pins", 0L);
+        // What the last update left is held before as well; pools may have a few threads and descriptors more or less; none of them grows.
+        Map<String, Long> slack = Map.of("class loaders of bundles", 4L, "threads", 4L, "descriptors", 8L, "BPF objects by descriptor", 4L, "pins", 0L);
         Await.passes("the agent holds what it held", () -> {
             try {
                 Map<String, Long> after = held();

@@ -134,7 +134,8 @@ public final class IpamComponent implements AddressPool, StatusSource {
             data.put("notice", notice);
         }
         if (verbose) details.addAll(addresses());
-        return List.of(new StatusRow(StatusRow.Order.IPAM, "IPAM", List.of(text.toString()), details, notice.isEmpty(), data));
+        // What was recovered is told, and no fault that goes on: a node that waits for health would never come back.
+        return List.of(new StatusRow(StatusRow.Order.IPAM, "IPAM", List.of(text.toString()), details, true, data));
     }
 
     private List<String> addresses() {
