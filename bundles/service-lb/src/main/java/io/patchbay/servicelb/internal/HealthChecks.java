@@ -66,7 +66,8 @@ final class HealthChecks implements AutoCloseable {
     /** Until closed. */
     void serve() {
         try {
-            while (selector.isOpen()) {
+            // The scope ends this thread by an interrupt; a selector would return at once for ever after it.
+            while (selector.isOpen() && !Thread.currentThread().isInterrupted()) {
                 listen();
                 selector.select(this::ready, LOOK_MILLIS);
                 long now = System.nanoTime();
