@@ -53,6 +53,7 @@ public final class Services {
     private final ServiceState state = new ServiceState();
     private NodeView view;
     private boolean began;
+    private volatile boolean ready;
     /** Of the cluster and the node that all services were computed from. */
     private long computed = -1;
     private NodeView computedView;
@@ -88,6 +89,7 @@ public final class Services {
                 if (look(now)) begin(true);
             }
         }));
+        scope.untilDone("services-start", this::start);
     }
 
     @Deactivate
@@ -159,10 +161,29 @@ public final class Services {
         update(now, all);
         LOG.info("Services: {} computed in {} ms", all.size(), (System.nanoTime() - start) / 1_000_000);
         reconciler.synced();
+        announce();
+    }
+
+    /** Says that the feature is ready once everything planned is in the kernel. */
+    private void announce() {
         reconciler.flush().whenComplete((done, failure) -> {
-            if (failure == null) runtime.ready();
-            else LOG.warn("Services are not all in the kernel: {}", failure.getMessage());
+            if (failure == null) {
+                ready = true;
+                runtime.ready();
+            } else {
+                LOG.warn("Services are not all in the kernel: {}", failure.getMessage());
+            }
         });
+    }
+
+    /** A table that becomes synced without a change of rows tells nobody, and a flush may fail once: looked at again until it is done. */
+    private Void start() {
+        if (ready) return null;
+        scope.executor().execute(() -> {
+            if (began) announce();
+            else begin(true);
+        });
+        throw new IllegalStateException("services wait for the cluster's tables, or are not all in the kernel yet");
     }
 
     private void restore() {
