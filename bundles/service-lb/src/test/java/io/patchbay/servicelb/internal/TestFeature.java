@@ -20,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 
 /** The feature's maps in the kernel, and its permit to run, without lifecycle. Maps outlive scopes, as pinned ones do. */
 final class TestFeature implements FeatureRuntime, AutoCloseable {
@@ -103,7 +104,21 @@ final class TestFeature implements FeatureRuntime, AutoCloseable {
 
         @Override
         public CompletableFuture<Void> untilDone(String controller, Callable<?> task) {
-            throw new UnsupportedOperationException();
+            CompletableFuture<Void> done = new CompletableFuture<>();
+            attempt(task, done);
+            return done;
+        }
+
+        /** As lifecycle's: a failed attempt is made again after a while, on no thread of the feature's own. */
+        private void attempt(Callable<?> task, CompletableFuture<Void> done) {
+            try {
+                task.call();
+                done.complete(null);
+            } catch (Exception e) {
+                CompletableFuture.delayedExecutor(100, TimeUnit.MILLISECONDS).execute(() -> {
+                    if (!executor.isShutdown()) attempt(task, done);
+                });
+            }
         }
 
         @Override
