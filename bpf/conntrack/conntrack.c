@@ -59,13 +59,14 @@ struct ct_entry {
     __u16 svc_flags;
 
     __u32 peer_identity;  /* identity of who began the connection, when it was made */
-    __u32 policy_flags;
+    __u32 policy_flags;   /* not used; to drop it would make the update one-way */
 
     __u16 nat_flags;
     __be16 nat_port;
     __u32 pad2;
 
-    __u8 spare[16];
+    __u64 policy_seen;    /* what policy let the last packet pass by: bits 0-23 its word, 24-37 class, 38-63 peer's identity */
+    __u8 spare[8];
 };
 
 struct {
@@ -193,7 +194,7 @@ static __always_inline void ct_tell(struct pb_scratch *s, const struct ct_entry 
     s->ct_peer_identity = e->peer_identity;
     s->ct_nat_flags = e->nat_flags;
     s->ct_nat_port = e->nat_port;
-    s->ct_policy_flags = e->policy_flags;
+    s->ct_policy_flags = 0;
 }
 
 static __always_inline void ct_tell_nothing(struct pb_scratch *s)
@@ -206,6 +207,13 @@ static __always_inline void ct_tell_nothing(struct pb_scratch *s)
     s->ct_nat_flags = 0;
     s->ct_nat_port = 0;
     s->ct_policy_flags = 0;
+}
+
+/* One word, so that two CPUs never leave a mixture. */
+#define CT_SEEN_WORD 0xffffffu
+static __always_inline __u64 ct_seen_between(const struct __sk_buff *skb, const struct pb_scratch *s, bool tx)
+{
+    return (__u64)skb->cb[tx ? PB_CB_DST : PB_CB_SRC] << 38 | (__u64)(s->ep_policy_id & 0x3fff) << 24;
 }
 
 static __always_inline bool ct_bare_syn(const struct pb_scratch *s)
@@ -325,6 +333,11 @@ static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struc
         pb_set_ct_state(skb, PB_CT_REPLY);
     }
     ct_tell(s, e);
+    if (forward) {
+        __u64 seen = PB_READ_ONCE(e->policy_seen);
+        if ((seen & ~(__u64)CT_SEEN_WORD) == ct_seen_between(skb, s, tx))
+            s->ct_policy_flags = seen & CT_SEEN_WORD;
+    }
     if (ct_seen(e, s, now, tx))
         pb_set_flag(skb, PB_F_TRACE);
     return pb_next(skb, cfg);
@@ -402,10 +415,18 @@ static __always_inline void ct_keep(struct __sk_buff *skb, const struct ct_tuple
 
 static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool tx)
 {
+    struct ct_tuple t;
+    if (pb_ct_state(skb) == PB_CT_ESTABLISHED && s->set_policy_flags) {
+        ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
+        struct ct_entry *known = ct_find(skb, &t);
+        /* By now the entry may be that of a connection the other way. */
+        if (known && !!known->out == tx)
+            PB_READ_ONCE(known->policy_seen) = ct_seen_between(skb, s, tx) | (s->set_policy_flags & CT_SEEN_WORD);
+        s->set_policy_flags = 0;
+    }
     if (pb_ct_state(skb) != PB_CT_NEW || ct_untracked(skb, s))
         return pb_next(skb, cfg);
 
-    struct ct_tuple t;
     struct ct_entry e;
     __u64 now = bpf_ktime_get_ns();
     pb_memset(&e, 0, sizeof(e));
@@ -418,7 +439,8 @@ static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struc
         e.svc_flags = s->svc_flags;
         e.svc_id = s->svc_id;
     }
-    e.policy_flags = s->set_policy_flags;
+    if (s->set_policy_flags)
+        e.policy_seen = ct_seen_between(skb, s, tx) | (s->set_policy_flags & CT_SEEN_WORD);
     e.nat_flags = s->set_nat_flags;
     e.nat_port = s->set_nat_port;
     ct_seen(&e, s, now, tx);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * policy: may the sender send this (pod-egress), may the receiver get it (pod-ingress). Replies and related ICMP errors of
- * an allowed connection don't ask; everything else asks for each packet, so that a changed policy holds for open
- * connections too. Semantics: docs/features/policy.md.
+ * an allowed connection don't ask; everything else is judged packet by packet, so that a changed policy holds for open
+ * connections too: by the tables, or, where conntrack says that the connection's last packet passed under this very revision
+ * of them, between the same identities, by that. Semantics: docs/features/policy.md.
  */
 #include <patchbay/packet.h>
 #include <patchbay/endpoints.h>
@@ -84,18 +85,28 @@ static __always_inline bool pb_known_protocol(__u8 proto, __u32 flags)
         || (proto == IPPROTO_SCTP && (flags & PB_POLICY_SCTP));
 }
 
-/* The directory entry of the pod's class, in the copy that this pass has asked already, if it has. NULL: no class. */
+/* Chooses the copy for this pass, the one that it has asked already if it has. The word that verdicts of this pass are remembered
+ * by; 0: none are, because the word isn't whole, or another copy has come to count since the pass began. */
+static __always_inline __u32 pb_policy_begin(struct pb_scratch *s)
+{
+    __u32 zero = 0;
+    __u32 *sealed = bpf_map_lookup_elem(&policy_sealed, &zero);
+    __u32 *select = bpf_map_lookup_elem(&policy_select, &zero);
+    if (!select || !sealed)
+        return 0;
+    __u32 seal = PB_READ_ONCE(*sealed), word = PB_READ_ONCE(*select);
+    __u16 copy = 1 + (word & 1);
+    if (!s->policy_table)
+        s->policy_table = copy;
+    return s->policy_table == copy && word == ~seal ? word & PB_POLICY_WORD : 0;
+}
+
+/* The directory entry of the pod's class, in the copy of this pass. NULL: no class. */
 static __always_inline struct pb_policy_dir *pb_policy_of(struct pb_scratch *s)
 {
-    __u32 zero = 0, id = s->ep_policy_id;
-    if (!id || id >= PB_POLICY_CLASSES)
+    __u32 id = s->ep_policy_id;
+    if (!id || id >= PB_POLICY_CLASSES || !s->policy_table)
         return NULL;
-    if (!s->policy_table) {
-        __u32 *select = bpf_map_lookup_elem(&policy_select, &zero);
-        if (!select)
-            return NULL;
-        s->policy_table = 1 + (PB_READ_ONCE(*select) & 1);
-    }
     __u32 at = (s->policy_table == 2 ? PB_POLICY_CLASSES : 0) + id;
     struct pb_policy_dir *dir = bpf_map_lookup_elem(&policy_dirs, &at);
     return dir && dir->table_id ? dir : NULL;
@@ -119,7 +130,12 @@ static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s,
     s->policy_action = PB_ACT_NONE;
 
     __u32 ct = pb_ct_state(skb);
+    s->set_policy_flags = 0;
     if (ct == PB_CT_REPLY || ct == PB_CT_RELATED)
+        return 0;
+    __u32 word = pb_policy_begin(s);
+    /* A packet that is reported asks all the same: the event names the rule. */
+    if (ct == PB_CT_ESTABLISHED && word && s->ct_policy_flags == word && !(pb_flags(skb) & PB_F_TRACE))
         return 0;
     struct pb_policy_dir *dir = pb_policy_of(s);
     if (!dir)
@@ -164,6 +180,10 @@ static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s,
     /* An open direction that no entry concerns has nothing to say. */
     if (f.allowed)
         s->policy_action = PB_ACT_ALLOW;
+    /* What decided was the class, the identity, protocol and port. Several types of ICMP share a connection, and a peer's class may
+     * change while nothing in the tables does. */
+    if (!icmp && !d->class_shapes)
+        s->set_policy_flags = word;
     return 0;
 }
 

@@ -63,16 +63,22 @@ bench_policy() {
     local n p50 p90 p99 max m50 m90 m99 mmax
     read -r n p50 p90 p99 max <<<"$(bench_tool quantiles <"$bench_dir/few")"
     read -r n m50 m90 m99 mmax <<<"$(bench_tool quantiles <"$bench_dir/many")"
-    local few many base10 full
-    few=$(sed -n 's/^10 entries  .*policy stage *\([0-9]*\) ns.*/\1/p' "$bench_dir/stage")
-    many=$(sed -n 's/^10 000 entries  .*policy stage *\([0-9]*\) ns.*/\1/p' "$bench_dir/stage")
+    local few many stage first first10 full
+    # Hooks of connections that passed before, whole: the stage itself is within their noise. Then the stage for packets that ask.
+    few=$(sed -n '/passed before/,$s/^ *10 entries  .*hook *\([0-9]*\) ns.*/\1/p' "$bench_dir/stage")
+    many=$(sed -n '/passed before/,$s/^ *10 000 entries  .*hook *\([0-9]*\) ns.*/\1/p' "$bench_dir/stage")
+    stage=$(sed -n '/passed before/,$s/^ *10 000 entries  .*policy stage *\(-*[0-9]*\) ns.*/\1/p' "$bench_dir/stage")
+    first10=$(sed -n '1,/passed before/s/^ *10 entries  .*policy stage *\(-*[0-9]*\) ns.*/\1/p' "$bench_dir/stage")
+    first=$(sed -n '1,/passed before/s/^ *10 000 entries  .*policy stage *\(-*[0-9]*\) ns.*/\1/p' "$bench_dir/stage")
     full=$(awk '{print $2}' "$bench_dir/compiler" | sort -n | sed -n '3p')
     echo "## Figures"
     echo
     echo "| what | reach | found | |"
     echo "|---|---|---|---|"
-    echo "| policy stage, random peers, 10 000 entries | at most 300 ns | $many ns | $(bench_verdict "$many" '<=' 300) |"
-    echo "| the same against 10 entries | at most 1.3 times | $many ns against $few ns: $(jq -n "$many / $few * 100 | round / 100") times | $(bench_verdict "$many / $few" '<=' 1.3) |"
+    echo "| policy stage, random peers, 10 000 entries, packets of connections that passed before | at most 300 ns | $stage ns | $(bench_verdict "$stage" '<=' 300) |"
+    echo "| the whole hook of these against 10 entries | at most 1.3 times | $many ns against $few ns: $(jq -n "$many / $few * 100 | round / 100") times | $(bench_verdict "$many / $few" '<=' 1.3) |"
+    echo "| policy stage, first packet of a connection | at most 300 ns | $first ns | $(bench_verdict "$first" '<=' 300) |"
+    echo "| the same against 10 entries | at most 1.3 times | $first ns against $first10 ns: $(jq -n "$first / ([$first10, 1] | max) * 100 | round / 100") times | $(bench_verdict "$first / ([$first10, 1] | max)" '<=' 1.3) |"
     echo "| full computation of $(printf "%s identities, %s policies, %s local endpoints" $compiler) | at most 2 s | median $full ms | $(bench_verdict "$full" '<=' 2000) |"
     echo "| one identity added at that size, p99 | at most 10 ms | $(sed -n '3s/.*one identity.* p99 \([0-9]*\) us.*/\1/p' "$bench_dir/compiler") us computed | $(bench_verdict "$(sed -n '3s/.*one identity.* p99 \([0-9]*\) us.*/\1/p' "$bench_dir/compiler")" '<=' 10000) |"
     echo "| one policy applied, 250 others: command to enforced in the kernel, p99 | at most 100 ms | p50 $m50 ms, p99 $m99 ms | $(bench_verdict "$m99" '<=' 100) |"
@@ -88,7 +94,7 @@ bench_policy() {
     echo
     echo "## Stage"
     echo
-    echo "The sender's hook with and without the stage (BPF_PROG_TEST_RUN, random peers so that their entries are as cold as traffic finds them), medians of interleaved rounds; the 10-entry table twice shows the noise."
+    echo "The sender's hook with and without the stage: test runs of 30 000 packets, each to a peer at random, medians of interleaved rounds; a case twice shows the noise. Both tables meet the same 10 000 addresses, which have 10 identities with the small table, so that the rest of the hook is equally cold."
     echo
     sed 's/^/    /' "$bench_dir/stage"
     echo

@@ -171,10 +171,11 @@ struct pb_scratch {
     __u32 ct_peer_identity; /* identity of the initiator when the connection was made */
     __u16 ct_nat_flags;  /* private to masquerade / NodePort */
     __be16 ct_nat_port;
-    __u32 ct_policy_flags;
+    __u32 ct_policy_flags;  /* forward packet: policy's word by which the last one passed, between the same identities and under the
+                             * same policy class; 0 = none */
 
     /* others -> conntrack commit: fields to store with a new connection */
-    __u32 set_policy_flags;
+    __u32 set_policy_flags; /* policy's word by which this packet passes, 24 bits; 0 = nothing to remember */
     __u16 set_nat_flags;
     __be16 set_nat_port;
 

@@ -5,6 +5,9 @@
  * which exists twice; policy_select says which copy counts. A change writes new tables under table ids that no packet
  * knows, then the idle directory, then that one word: every endpoint, both directions, at once. A packet that asks in
  * both directions (sender, then receiver on the same node) asks the same copy.
+ *
+ * The word also counts every change of tables and directory, its revision. Conntrack keeps with a connection the word under
+ * which its last packet was let pass, so that the next one needs no probe as long as nothing has changed.
  */
 #ifndef PATCHBAY_POLICY_H
 #define PATCHBAY_POLICY_H
@@ -64,11 +67,22 @@ struct {
     __type(value, struct pb_policy_dir);
 } policy_dirs SEC(".maps");
 
-/* The copy that counts: 0 or 1. One byte of it ever changes, so that no way of storing it can tear. */
+/* Bit 0: the copy that counts. Bits 1-23: the revision; another one after each change of what is in force, by the same store
+ * where that is a switch. The copy is one bit of one byte, which no way of storing can tear; of the rest see policy_sealed. */
+#define PB_POLICY_WORD 0xffffffu
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
     __type(value, __u32);
 } policy_select SEC(".maps");
+
+/* The complement of the word, stored after it. Where they don't agree, the word was read while it was stored, or whoever stored it
+ * was killed, or knew nothing of revisions: then nothing is remembered and every packet asks. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} policy_sealed SEC(".maps");
 #endif

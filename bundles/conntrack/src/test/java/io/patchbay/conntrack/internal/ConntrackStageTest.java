@@ -327,12 +327,39 @@ class ConntrackStageTest {
     void fieldsOfOthersAreStoredAndNotLeftForTheReceiver() {
         byte[] there = Packet.udp(POD, 1000, PEER, 53, 10).frame();
         StageBench.Outcome o = bench.run("ct_commit_pod_egress", StageBench.POD_EGRESS, 0, there, s -> s.ctState(NEW).scratch().set("set_policy_flags", 5).set("set_nat_flags", 6).port("set_nat_port", 7));
-        assertEquals(5, entry("ct4").get("policy_flags"));
+        assertEquals(5, entry("ct4").get("policy_seen") & 0xffffff);
         assertEquals(6, entry("ct4").get("nat_flags"));
         assertEquals(7, entry("ct4").port("nat_port"));
         assertEquals(0, o.state().scratch().get("set_policy_flags"));
         StageBench.State again = pass(true, there, true);
-        assertEquals(5, again.scratch().get("ct_policy_flags"));
+        assertEquals(6, again.scratch().get("ct_nat_flags"));
+    }
+
+    @Test
+    void policysWordIsToldOnlyBetweenTheSameIdentitiesAndUnderTheSameClass() {
+        byte[] there = Packet.udp(POD, 1000, PEER, 53, 10).frame();
+        byte[] back = Packet.udp(PEER, 53, POD, 1000, 10).frame();
+        commit(there, NEW, 0x01000007, 16383, 0xabcdef);
+        assertEquals(0xabcdef, told(there, 0x01000007, 16383));
+        assertEquals(0, told(there, 0x01000008, 16383), "another destination");
+        assertEquals(0, told(there, 0x01000007, 16382), "another class");
+        commit(there, ESTABLISHED, 7, 3, 0x123456);
+        assertEquals(0x123456, told(there, 7, 3), "an established connection's is renewed");
+        commit(there, ESTABLISHED, 7, 3, 0);
+        assertEquals(0x123456, told(there, 7, 3), "nothing to remember");
+        assertEquals(REPLY, pass(false, back, true).ctState());
+        assertEquals(0, bench.run("ct_lookup_pod_ingress", StageBench.POD_EGRESS, LOCAL, back, s -> s.source(7).scratch().set("ep_policy_id", 3)).state().scratch().get("ct_policy_flags"),
+                "answers don't ask");
+    }
+
+    private void commit(byte[] packet, int state, int identity, int policyClass, int word) {
+        assertEquals(0, bench.run("ct_commit_pod_egress", StageBench.POD_EGRESS, 0, packet, s -> s.destination(identity).ctState(state).scratch()
+                .set("ep_policy_id", policyClass).set("set_policy_flags", word)).state().scratch().get("set_policy_flags"));
+    }
+
+    private long told(byte[] packet, int identity, int policyClass) {
+        return bench.run("ct_lookup_pod_egress", StageBench.POD_EGRESS, 0, packet, s -> s.destination(identity).scratch().set("ep_policy_id", policyClass))
+                .state().scratch().get("ct_policy_flags");
     }
 
     @Test

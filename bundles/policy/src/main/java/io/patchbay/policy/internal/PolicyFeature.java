@@ -108,7 +108,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         this.scope = runtime.scope("policy");
         this.executor = scope.executor();
         this.controller = scope.closing(controllers.register("policy-tables"));
-        this.kernel = new KernelTables(runtime.map("policy"), runtime.map("policy_dirs"), runtime.map("policy_select"), grace, options.sctp());
+        this.kernel = new KernelTables(runtime.map("policy"), runtime.map("policy_dirs"), runtime.map("policy_select"), runtime.map("policy_sealed"), grace, options.sctp());
         this.cookies = new Cookies(kernel.lastCookie());
         this.control = new PolicyControl(new Node(), executor, kernel, options, cookies, ipcache.classes());
         this.used = kernel.used();
@@ -302,7 +302,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         int classes = dirs.maxEntries() / 2;
         if (policyId <= 0 || policyId >= classes) return Optional.empty();
         MapHandle select = runtime.map("policy_select");
-        long copy = select.lookup(new Struct(select.key())).map(s -> s.get("")).orElse(0L);
+        long copy = select.lookup(new Struct(select.key())).map(s -> s.get("") & 1).orElse(0L);
         return dirs.lookup(new Struct(dirs.key()).set("", copy * classes + policyId)).map(codec()::dir).filter(d -> d.table() != 0);
     }
 

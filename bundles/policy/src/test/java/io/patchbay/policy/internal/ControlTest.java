@@ -82,7 +82,7 @@ class ControlTest {
         /** A new agent on what is there. */
         void start() {
             graced.clear();
-            kernel = new KernelTables(programs.map("policy"), programs.map("policy_dirs"), programs.map("policy_select"), Rcu::grace, false);
+            kernel = programs.tables(false);
             control = new PolicyControl(this, Runnable::run, kernel, PolicyOptions.DEFAULTS, new Cookies(kernel.lastCookie()), peerClasses);
         }
 
@@ -212,7 +212,7 @@ class ControlTest {
     @BeforeEach
     void fresh() {
         programs.forgetAddresses();
-        KernelTables t = new KernelTables(programs.map("policy"), programs.map("policy_dirs"), programs.map("policy_select"), Rcu::grace, false);
+        KernelTables t = programs.tables(false);
         t.inForce().keySet().forEach(t::removeClass);
         t.discard(t.leftovers());
     }

@@ -59,7 +59,7 @@ class FlipTest {
     }
 
     private static KernelTables open() {
-        return new KernelTables(programs.map("policy"), programs.map("policy_dirs"), programs.map("policy_select"), Rcu::grace, false);
+        return programs.tables(false);
     }
 
     private static int send(int port) {

@@ -3,7 +3,6 @@ package io.patchbay.policy.internal;
 import io.patchbay.api.cluster.policy.Direction;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.net.Prefix;
-import io.patchbay.bpf.Rcu;
 import io.patchbay.policy.internal.CompiledCluster.NodeView;
 import io.patchbay.policy.internal.evaluator.Cluster;
 import io.patchbay.policy.internal.evaluator.Connection;
@@ -25,7 +24,7 @@ final class KernelJudge implements AutoCloseable {
     /** Other options: another writer on the same maps, which adopts what the one before left, as a restarted agent does. */
     CompiledCluster.Judge with(PolicyOptions options) {
         if (!options.equals(written)) {
-            writer = new KernelTables(programs.map("policy"), programs.map("policy_dirs"), programs.map("policy_select"), Rcu::grace, options.sctp());
+            writer = programs.tables(options.sctp());
             written = options;
         }
         KernelTables tables = writer;

@@ -9,9 +9,11 @@ import io.patchbay.bpf.BpfObject;
 import io.patchbay.bpf.BpfProgram;
 import io.patchbay.bpf.LoadOptions;
 import io.patchbay.bpf.ObjectSpec;
+import io.patchbay.bpf.Rcu;
 import io.patchbay.bpf.SkbContext;
 import io.patchbay.bpf.TestRun;
 import io.patchbay.datapath.internal.TestMaps;
+import io.patchbay.policy.internal.kernel.KernelTables;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -24,7 +26,7 @@ import java.util.Map;
 
 /**
  * The real programs of a pod's two hooks as one small generation with maps of its own, asked by test runs: parse, source check or receiver, the
- * peer's identity, policy, end. What reaches the end counts as unroutable (150): that is "policy let it pass".
+ * peer's identity, conntrack if asked for, policy, end. What reaches the end counts as unroutable (150): that is "policy let it pass".
  */
 final class Programs implements AutoCloseable {
     static final int POD_EGRESS = 0;
@@ -50,17 +52,25 @@ final class Programs implements AutoCloseable {
 
     private static final List<List<Stage>> CHAINS = List.of(
             List.of(new Stage("datapath", "parse", "parse_pod_egress", 0, 100), new Stage("endpoint", "endpoint", "source_check", 0, 200),
-                    new Stage("identity", "identity", "dst_identity_pod_egress", 0, 450), new Stage("policy", "policy", "policy_egress", 0, 600),
+                    new Stage("identity", "identity", "dst_identity_pod_egress", 0, 450), new Stage("conntrack", "conntrack", "ct_lookup_pod_egress", 0, 500),
+                    new Stage("policy", "policy", "policy_egress", 0, 600), new Stage("conntrack", "conntrack", "ct_commit_pod_egress", 0, 700),
                     new Stage("datapath", "end", "end_pod_egress", 0, 65535)),
             List.of(new Stage("datapath", "parse", "parse_pod_ingress", 1, 100), new Stage("identity", "identity", "src_identity_pod_ingress", 1, 150),
-                    new Stage("endpoint", "endpoint", "receiver", 1, 200), new Stage("policy", "policy", "policy_ingress", 1, 400),
+                    new Stage("endpoint", "endpoint", "receiver", 1, 200), new Stage("conntrack", "conntrack", "ct_lookup_pod_ingress", 1, 300),
+                    new Stage("policy", "policy", "policy_ingress", 1, 400), new Stage("conntrack", "conntrack", "ct_commit_pod_ingress", 1, 500),
                     new Stage("datapath", "end", "end_pod_ingress", 1, 65535)));
 
+    /** Without conntrack: every packet asks. */
     Programs() {
+        this(false);
+    }
+
+    Programs(boolean conntrack) {
         Map<String, ObjectSpec> specs = new LinkedHashMap<>();
         Map<String, LoadOptions.Builder> options = new LinkedHashMap<>();
         int index = 0;
-        for (List<Stage> chain : CHAINS) {
+        for (List<Stage> all : CHAINS) {
+            List<Stage> chain = all.stream().filter(s -> conntrack || !s.feature.equals("conntrack")).toList();
             for (int i = 0; i < chain.size(); i++) {
                 Stage s = chain.get(i);
                 specs.computeIfAbsent(s.object, o -> ObjectSpec.parse(compile(s.feature, o)));
@@ -90,7 +100,7 @@ final class Programs implements AutoCloseable {
 
     private static byte[] compile(String feature, String object) {
         try {
-            Path out = Path.of("target", "test-bpf", feature);
+            Path out = Path.of("target", "test-bpf", Path.of(feature).getFileName().toString());
             Process p = new ProcessBuilder("../../bpf/build", feature, out.toString()).redirectErrorStream(true).start();
             String text = new String(p.getInputStream().readAllBytes());
             if (p.waitFor() != 0) throw new IllegalStateException(text);
@@ -104,6 +114,11 @@ final class Programs implements AutoCloseable {
 
     MapHandle map(String name) {
         return handles.computeIfAbsent(name, n -> TestMaps.handle(n, maps.get(n).duplicate()));
+    }
+
+    /** The tables in these maps, as an agent that starts finds them. */
+    KernelTables tables(boolean sctp) {
+        return new KernelTables(map("policy"), map("policy_dirs"), map("policy_select"), map("policy_sealed"), Rcu::grace, sctp);
     }
 
     // ---- what the programs know ------------------------------------------------------------------------------------
@@ -127,6 +142,10 @@ final class Programs implements AutoCloseable {
 
     void forgetAddresses() {
         for (String name : List.of("endpoints", "ipcache", "ipcache_prefixes")) map(name).deleteAll(map(name).entries().keySet());
+    }
+
+    void forgetConnections() {
+        for (String name : List.of("ct4", "ct6")) map(name).deleteAll(map(name).entries().keySet());
     }
 
     // ---- asking ----------------------------------------------------------------------------------------------------
@@ -165,8 +184,26 @@ final class Programs implements AutoCloseable {
 
     /** Until run, the sender's packets go past policy. */
     Runnable withoutPolicy() {
-        maps.get("pb_chain").setProgram(places.get("policy_egress"), program("end_pod_egress"));
+        String behind = places.containsKey("ct_commit_pod_egress") ? "ct_commit_pod_egress" : "end_pod_egress";
+        maps.get("pb_chain").setProgram(places.get("policy_egress"), program(behind));
         return () -> maps.get("pb_chain").setProgram(places.get("policy_egress"), policyEgress);
+    }
+
+    /** Until run, each packet of the sender's goes to one of so many addresses, from this one on, whatever it says. */
+    Runnable randomPeers(int first, int count) {
+        if (!places.containsKey("random_peer")) {
+            int at = places.size();
+            ObjectSpec spec = ObjectSpec.parse(compile(Path.of("src", "test", "bpf").toAbsolutePath().toString(), "random_peer"));
+            LoadOptions.Builder b = LoadOptions.builder().name("random_peer").constant("pb_cfg_random_peer.next", at);
+            spec.maps().forEach((name, map) -> b.map(name, maps.computeIfAbsent(name, n -> BpfMap.create(map))));
+            objects.add(BpfObject.load(spec, b.build()));
+            places.put("random_peer", at);
+            maps.get("pb_chain").setProgram(at, program("dst_identity_pod_egress"));
+        }
+        MapHandle m = map("random_peers");
+        m.put(new Struct(m.key()).set("", 0), new Struct(m.value()).set("first", first).set("count", count).set("state", 1));
+        maps.get("pb_chain").setProgram(places.get("dst_identity_pod_egress"), program("random_peer"));
+        return () -> maps.get("pb_chain").setProgram(places.get("dst_identity_pod_egress"), program("dst_identity_pod_egress"));
     }
 
     /** Packets by verdict code, all CPUs. */

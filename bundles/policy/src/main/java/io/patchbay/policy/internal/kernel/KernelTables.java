@@ -52,7 +52,7 @@ public final class KernelTables {
 
     private final MapHandle entries;
     private final MapHandle dirs;
-    private final MapHandle select;
+    private final InForce inForce;
     private final Grace grace;
     private final int flags;
     private final int capacity;
@@ -65,7 +65,6 @@ public final class KernelTables {
     /** Tables that were there before. */
     private final Map<Integer, List<Struct>> adopted = new HashMap<>();
     private final int lastCookie;
-    private int current;
     private int used;
     private int nextTable = 1;
     /** Whether every packet that may have looked into the idle copy has gone. */
@@ -73,16 +72,15 @@ public final class KernelTables {
     private volatile long flips;
 
     /** @param sctp whether SCTP is a known protocol */
-    public KernelTables(MapHandle entries, MapHandle dirs, MapHandle select, Grace grace, boolean sctp) {
+    public KernelTables(MapHandle entries, MapHandle dirs, MapHandle select, MapHandle sealed, Grace grace, boolean sctp) {
         this.entries = entries;
         this.dirs = dirs;
-        this.select = select;
         this.grace = grace;
         this.flags = sctp ? PolicyCodec.SCTP : 0;
         this.capacity = entries.maxEntries();
         this.classes = dirs.maxEntries() / 2;
         this.codec = new PolicyCodec(entries.key(), entries.value(), dirs.value());
-        this.current = (int) (select.lookup(index(select.key(), 0)).orElseThrow().get("") & 1);
+        this.inForce = new InForce(select, sealed);
         dirs.entries().forEach((k, v) -> {
             int at = (int) k.get("");
             Dir dir = codec.dir(v);
@@ -131,12 +129,12 @@ public final class KernelTables {
 
     /** The directory in force. */
     public Map<Integer, Dir> inForce() {
-        return new TreeMap<>(copies.get(current));
+        return new TreeMap<>(copies.get(inForce.copy()));
     }
 
     /** Whether the directory in force has this class. */
     public boolean inForce(int id) {
-        return copies.get(current).containsKey(id);
+        return copies.get(inForce.copy()).containsKey(id);
     }
 
     /**
@@ -150,7 +148,7 @@ public final class KernelTables {
     public List<Integer> install(Map<Integer, PolicyMap> replaced, Collection<Integer> gone) {
         if (replaced.isEmpty() && gone.isEmpty()) return List.of();
         Map<Integer, Integer> fresh = write(replaced);
-        Map<Integer, Dir> now = copies.get(current);
+        Map<Integer, Dir> now = copies.get(inForce.copy());
         Map<Integer, Dir> next = new TreeMap<>(now);
         List<Integer> retired = new ArrayList<>();
         for (int id : gone) {
@@ -164,11 +162,10 @@ public final class KernelTables {
         boolean done = false;
         try {
             settle();
-            int idle = 1 - current;
+            int idle = 1 - inForce.copy();
             writeCopy(idle, next);
-            select.put(index(select.key(), 0), new Struct(select.value()).set("", idle));
+            inForce.store(idle);
             done = true;
-            current = idle;
             settled = false;
             flips++;
         } finally {
@@ -186,6 +183,7 @@ public final class KernelTables {
         int table = write(Map.of(id, map)).get(id);
         Dir dir = dir(table, map);
         for (int copy = 0; copy < 2; copy++) put(copy, id, dir);
+        inForce.store(inForce.copy());
     }
 
     /** A class that no endpoint names any more. @return its tables, for {@link #discard} after a grace period */
@@ -197,12 +195,13 @@ public final class KernelTables {
             dirs.put(index(dirs.key(), copy * classes + id), new Struct(dirs.value()));
             retired.add(old.table());
         }
+        inForce.store(inForce.copy());
         return List.copyOf(retired);
     }
 
     /** Tells which map the table of a class now follows: its content must be what the kernel has. */
     public void follow(int id, PolicyMap map) {
-        Dir dir = copies.get(current).get(id);
+        Dir dir = copies.get(inForce.copy()).get(id);
         if (dir != null) tables.put(dir.table(), map);
     }
 
@@ -218,7 +217,7 @@ public final class KernelTables {
         Map<Struct, Struct> denies = new LinkedHashMap<>();
         Map<Struct, Struct> allows = new LinkedHashMap<>();
         delta.add().forEach((id, list) -> {
-            Dir dir = copies.get(current).get(id);
+            Dir dir = copies.get(inForce.copy()).get(id);
             if (dir == null) return;
             Side in = Side.OPEN;
             Side out = Side.OPEN;
@@ -228,11 +227,12 @@ public final class KernelTables {
                 else out = out.or(shape(e));
             }
             Dir wider = new Dir(dir.table(), dir.flags(), dir.ingress().or(in), dir.egress().or(out));
-            if (!wider.equals(dir)) put(current, id, wider);
+            if (!wider.equals(dir)) put(inForce.copy(), id, wider);
         });
         entries.putAll(denies);
         entries.putAll(allows);
         used += denies.size() + allows.size();
+        inForce.store(inForce.copy());
     }
 
     private static Side shape(PolicyEntry e) {
@@ -248,12 +248,13 @@ public final class KernelTables {
     public void remove(TableDelta delta) {
         List<Struct> keys = new ArrayList<>();
         delta.remove().forEach((id, list) -> {
-            Dir dir = copies.get(current).get(id);
+            Dir dir = copies.get(inForce.copy()).get(id);
             if (dir != null) for (PolicyEntry e : list) keys.add(codec.key(dir.table(), e));
         });
         if (keys.isEmpty()) return;
         entries.deleteAll(keys);
         used -= keys.size();
+        inForce.store(inForce.copy());
     }
 
     /** Deletes tables that no packet can ask any more. */
@@ -272,7 +273,7 @@ public final class KernelTables {
     /** Tables that were found at the start and that the directory in force does not name, for {@link #discard} after a grace period. */
     public List<Integer> leftovers() {
         Set<Integer> named = new HashSet<>();
-        for (Dir dir : copies.get(current).values()) named.add(dir.table());
+        for (Dir dir : copies.get(inForce.copy()).values()) named.add(dir.table());
         return adopted.keySet().stream().filter(t -> !named.contains(t)).toList();
     }
 
