@@ -120,6 +120,9 @@ lab_wait() {
 
 lab_node_ready() { "$client" --lab "$lab" -n "$1" status --brief; }
 
+# Every node answers every other; 2: this distribution has no such feature.
+lab_nodes_reach() { "$client" --lab "$lab" -n "$1" health || [ $? = 2 ]; }
+
 lab_pods_ready() {
     local wanted ready
     wanted=$("$client" --lab "$lab" -n "${lab_nodes[0]}" manifests get pods -o json | jq '.items | length') || return 1
@@ -150,6 +153,7 @@ lab_up() {
         lab_start_kubelet
         for node in "${lab_nodes[@]}"; do lab_wait 30 "$node" "$dir/$node/agent.log" lab_node_ready "$node"; done
         lab_wait 60 "not every pod" "$dir/kubelet.log" lab_pods_ready
+        for node in "${lab_nodes[@]}"; do lab_wait 30 "$node's view of the other nodes" "$dir/$node/agent.log" lab_nodes_reach "$node"; done
         touch "$dir/up"
         trap - ERR INT TERM
         echo "Lab '$lab' is up after $((SECONDS - begin)) s: ${#lab_nodes[@]} nodes, $(find "$dir/pods" -name '*.json' | wc -l) pods."

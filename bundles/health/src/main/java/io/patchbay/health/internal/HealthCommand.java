@@ -37,8 +37,13 @@ public final class HealthCommand implements ShellCommand {
     @Override
     public int run(ShellContext c) throws Exception {
         Options.parse(c.arguments(), Set.of(), Set.of());
+        List<NodeHealth> last = health.last();
+        if (last.isEmpty()) {
+            c.err().println("patchbay health: no probe has ended yet: ask again in a moment");
+            return 1;
+        }
         boolean all = true;
-        for (NodeHealth n : health.last()) {
+        for (NodeHealth n : last) {
             all &= n.reachable();
             c.out().printf("%-20s %-16s %s%n", n.node() + (n.local() ? " (localhost)" : ""), n.address() == null ? "-" : n.address().toString(),
                     n.reachable() ? "OK, RTT=" + n.rtt().toNanos() / 1000 + "us" : n.problem());

@@ -29,6 +29,9 @@ import org.osgi.service.component.annotations.ReferencePolicyOption;
 @Component(immediate = true, service = {StatusSource.class, HealthComponent.class})
 public final class HealthComponent implements StatusSource {
     private static final Duration TIMEOUT = Duration.ofSeconds(2);
+    /** Nodes often start together: who did not answer is asked again soon, for a while. */
+    private static final Duration SOON = Duration.ofSeconds(1);
+    private static final int SOON_TIMES = 30;
 
     private final ClusterTables tables;
     private final LocalNode local;
@@ -36,6 +39,9 @@ public final class HealthComponent implements StatusSource {
     private final Scope scope;
     private volatile List<NodeHealth> last = List.of();
     private volatile String listening;
+    /** Of the scope's thread alone. */
+    private int soonLeft = SOON_TIMES;
+    private boolean soonPlanned;
 
     @Activate
     public HealthComponent(@Reference(target = "(" + FeatureRuntime.FEATURE + "=health)") FeatureRuntime runtime, @Reference ClusterTables tables,
@@ -86,6 +92,16 @@ public final class HealthComponent implements StatusSource {
         }
         now.sort(Comparator.comparing(NodeHealth::node));
         last = List.copyOf(now);
+        if (now.stream().allMatch(NodeHealth::reachable)) {
+            soonLeft = SOON_TIMES;
+        } else if (soonLeft > 0 && !soonPlanned) {
+            soonLeft--;
+            soonPlanned = true;
+            scope.later(SOON, () -> {
+                soonPlanned = false;
+                probeAll();
+            });
+        }
         return null;
     }
 

@@ -22,6 +22,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 import org.osgi.framework.Version;
 import org.osgi.framework.VersionRange;
 
@@ -95,7 +97,7 @@ final class Descriptors {
         if (!(v instanceof JsonObject o)) {
             throw new IllegalArgumentException(at + " must be a text in quotes, or an object with default and type");
         }
-        known(o, at, "default", "type", "min", "max", "values", "description");
+        known(o, at, "default", "type", "min", "max", "values", "pattern", "description");
         Setting.Type type = oneOf(Setting.Type.values(), text(o, "type", "text", at), at + ".type");
         for (String only : List.of("min", "max")) {
             if (o.containsKey(only) && type != Setting.Type.INT) {
@@ -106,8 +108,19 @@ final class Descriptors {
         if (values.isEmpty() == (type == Setting.Type.CHOICE)) {
             throw new IllegalArgumentException(at + ".values is for type choice, which needs it");
         }
+        String pattern = text(o, "pattern", "", at);
+        if (!pattern.isEmpty()) {
+            if (type != Setting.Type.TEXT) {
+                throw new IllegalArgumentException(at + ".pattern is for type text only");
+            }
+            try {
+                Pattern.compile(pattern);
+            } catch (PatternSyntaxException e) {
+                throw new IllegalArgumentException(at + ".pattern: " + e.getMessage(), e);
+            }
+        }
         Setting s = new Setting(text(o, "default", null, at), type, o.containsKey("min") ? (Long) whole(o, "min", at) : null,
-                o.containsKey("max") ? (Long) whole(o, "max", at) : null, values, text(o, "description", "", at));
+                o.containsKey("max") ? (Long) whole(o, "max", at) : null, values, pattern, text(o, "description", "", at));
         s.problem(s.standard()).ifPresent(p -> {
             throw new IllegalArgumentException(at + ".default: " + p);
         });

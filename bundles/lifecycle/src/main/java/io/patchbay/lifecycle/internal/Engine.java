@@ -859,8 +859,8 @@ final class Engine implements Features {
 
     static final String SELF = "lifecycle";
     static final Map<String, Setting> OWN_KEYS = Map.of(
-            "ready-seconds", new Setting("20", Setting.Type.INT, 0L, 3600L, List.of(), "how long an update waits until its features have filled their maps"),
-            "drain-seconds", new Setting("300", Setting.Type.INT, 0L, 86_400L, List.of(), "how long a feature that is being disabled keeps what still uses it"));
+            "ready-seconds", Setting.whole("20", 0, 3600, "how long an update waits until its features have filled their maps"),
+            "drain-seconds", Setting.whole("300", 0, 86_400, "how long a feature that is being disabled keeps what still uses it"));
 
     Duration seconds(String key) {
         return Duration.ofSeconds(Long.parseLong(layers.values(SELF, OWN_KEYS).get(key)));

@@ -11,20 +11,25 @@ import java.util.Optional;
  * @param min         of an INT; null: none
  * @param max         of an INT; null: none
  * @param values      of a CHOICE
+ * @param pattern     of a TEXT: what the whole of it must match; "": anything
  * @param description one line; "": none
  */
-record Setting(String standard, Type type, Long min, Long max, List<String> values, String description) {
+record Setting(String standard, Type type, Long min, Long max, List<String> values, String pattern, String description) {
     /** DURATION: a whole number with ms, s, m or h. */
     enum Type { TEXT, INT, BOOL, DURATION, CHOICE }
 
+    static Setting whole(String standard, long min, long max, String description) {
+        return new Setting(standard, Type.INT, min, max, List.of(), "", description);
+    }
+
     static Setting text(String standard) {
-        return new Setting(standard, Type.TEXT, null, null, List.of(), "");
+        return new Setting(standard, Type.TEXT, null, null, List.of(), "", "");
     }
 
     /** Why this is no value of the setting; empty: it is one. */
     Optional<String> problem(String value) {
         return switch (type) {
-            case TEXT -> Optional.empty();
+            case TEXT -> pattern.isEmpty() || value.matches(pattern) ? Optional.empty() : Optional.of("'" + value + "' does not have the form " + pattern);
             case BOOL -> value.equals("true") || value.equals("false") ? Optional.empty() : Optional.of("'" + value + "' is neither true nor false");
             case DURATION -> value.matches("\\d{1,9}(ms|s|m|h)") ? Optional.empty() : Optional.of("'" + value + "' is no duration: a whole number with ms, s, m or h");
             case CHOICE -> values.contains(value) ? Optional.empty() : Optional.of("'" + value + "' is none of " + String.join(", ", values));

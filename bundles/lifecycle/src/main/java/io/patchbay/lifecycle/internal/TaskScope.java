@@ -101,14 +101,14 @@ final class TaskScope implements Scope {
 
     @Override
     public void thread(String threadName, Runnable body) {
-        Controller c = controller(name.replace('/', '-') + "-" + threadName);
+        // A thread has no successes to count: it is a controller only once it has died.
         Thread t = daemon(name + "/" + threadName, () -> {
             try {
                 body.run();
             } catch (Throwable e) {
                 if (!isClosed()) {
                     LOG.error("{}: thread {} has ended", name, threadName, e);
-                    c.failed(e);
+                    controller(threadName).failed(e);
                 }
             }
         });
