@@ -48,7 +48,7 @@ class DescriptorsTest {
         "\"type\":\"int\",\"min\":0 | \"type\":\"choice\" | config.n.values is for type choice",
         "\"type\":\"int\",\"min\":0 | \"type\":\"int\",\"pattern\":\"a\" | config.n.pattern is for type text",
         "\"type\":\"int\",\"min\":0 | \"pattern\":\"(\" | config.n.pattern: Unclosed group",
-        "\"type\":\"int\",\"min\":0 | \"pattern\":\"[a-z]+\" | config.n.default: '7' does not have the form [a-z]+",
+        "\"type\":\"int\",\"min\":0 | \"pattern\":\"[a-z]+\" | config.n.default: '1' does not have the form [a-z]+",
         "\"schema\":\"1.0\" | \"schema\":\"one\" | one",
         "\"name\":\"conntrack\" | \"name\":\"../x\" | name: '../x' may consist of",
         "\"kernel\":[\"ringbuf\"] | \"kernel\":\"ringbuf\" | kernel must be a list",
