@@ -177,7 +177,11 @@ final class FlowStore implements FlowSource {
 
     @Override
     public Stats stats() {
-        long now = System.nanoTime();
+        return stats(System.nanoTime());
+    }
+
+    /** @param now of {@link System#nanoTime}, as events have it */
+    Stats stats(long now) {
         long next = ring.next();
         return new Stats((int) Math.min(next, ring.capacity()), ring.capacity(), next - markers, perSecond(now, next),
                 Duration.ofNanos(now - began), kernelLost.getAsLong(), ring.readersLost());
