@@ -49,18 +49,10 @@ public final class BpfMap implements AutoCloseable {
     /** Read once: a map's types never change. */
     private volatile Btf btf;
 
-    private BpfMap(int fd, String name) {
-        this.descriptor = new Descriptor(fd, "map " + name);
-        MapInfo raw;
-        try {
-            raw = readInfo(fd, name);
-        } catch (RuntimeException e) {
-            descriptor.close();
-            throw e;
-        }
-        // The kernel keeps 15 characters of a name; the caller may know all of it.
-        this.info = name.isEmpty() ? raw : new MapInfo(raw.id(), name, raw.type(), raw.typeNumber(), raw.keySize(), raw.valueSize(), raw.maxEntries(),
-                raw.flags(), raw.btfId(), raw.keyType(), raw.valueType(), raw.extra());
+    private BpfMap(Descriptor descriptor, MapInfo info, Btf btf) {
+        this.descriptor = descriptor;
+        this.info = info;
+        this.btf = btf;
         this.valueBytes = info.type().isPerCpu() ? slotSize() * Sys.possibleCpus() : info.valueSize();
         this.batches = switch (info.type()) {
             case HASH, LRU_HASH, PERCPU_HASH, LRU_PERCPU_HASH, ARRAY, PERCPU_ARRAY, LPM_TRIE -> true;
@@ -68,9 +60,23 @@ public final class BpfMap implements AutoCloseable {
         };
     }
 
+    /** Asks the kernel about a descriptor, which is closed when it does not answer. */
+    private static BpfMap opened(int fd, String name) {
+        Descriptor descriptor = new Descriptor(fd, "map " + name);
+        try {
+            MapInfo raw = readInfo(fd, name);
+            // The kernel keeps 15 characters of a name; the caller may know all of it.
+            return new BpfMap(descriptor, name.isEmpty() ? raw : new MapInfo(raw.id(), name, raw.type(), raw.typeNumber(), raw.keySize(), raw.valueSize(),
+                    raw.maxEntries(), raw.flags(), raw.btfId(), raw.keyType(), raw.valueType(), raw.extra()), null);
+        } catch (RuntimeException e) {
+            descriptor.close();
+            throw e;
+        }
+    }
+
     /** Takes over a descriptor. */
     static BpfMap adopt(int fd, String name) {
-        return new BpfMap(fd, name);
+        return opened(fd, name);
     }
 
     /**
@@ -93,7 +99,7 @@ public final class BpfMap implements AutoCloseable {
                 types = KernelObjects.loadBtf(extract.bytes(), subject);
                 s.put(48, types).put(52, extract.ids()[0]).put(56, extract.ids()[1]);
             }
-            return new BpfMap((int) KernelObjects.check(Sys.bpf(Sys.MAP_CREATE, s), "create", subject), spec.name());
+            return opened((int) KernelObjects.check(Sys.bpf(Sys.MAP_CREATE, s), "create", subject), spec.name());
         } finally {
             if (types >= 0) {
                 Sys.close(types);
@@ -108,17 +114,18 @@ public final class BpfMap implements AutoCloseable {
 
     /** Opens a pinned map; its name is the pin's. */
     public static BpfMap fromPin(Path path) {
-        return new BpfMap(KernelObjects.open(path, "map"), path.getFileName().toString());
+        return opened(KernelObjects.open(path, "map"), path.getFileName().toString());
     }
 
     /** Opens a map by its id; its name is the kernel's, cut at 15 characters. */
     public static BpfMap fromId(int id) {
-        return new BpfMap(KernelObjects.open(Sys.MAP_FD_BY_ID, id, "map"), "");
+        return opened(KernelObjects.open(Sys.MAP_FD_BY_ID, id, "map"), "");
     }
 
     /** A second descriptor of the same map, with an owner of its own. */
     public BpfMap duplicate() {
-        return new BpfMap((int) KernelObjects.check(Sys.duplicate(fd()), "duplicate", subject()), name());
+        int second = (int) KernelObjects.check(Sys.duplicate(fd()), "duplicate", subject());
+        return new BpfMap(new Descriptor(second, subject()), info, btf);
     }
 
     private static MapInfo readInfo(int fd, String name) {

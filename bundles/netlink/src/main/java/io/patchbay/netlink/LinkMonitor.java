@@ -20,13 +20,15 @@ public final class LinkMonitor implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(LinkMonitor.class);
 
     private final Channel channel;
+    private final boolean removals;
     private final Consumer<LinkEvent> listener;
     private final int[] wake = new int[2];
     private final Thread thread;
     private volatile boolean closed;
 
-    private LinkMonitor(Channel channel, String where, Consumer<LinkEvent> listener) {
+    private LinkMonitor(Channel channel, String where, boolean removals, Consumer<LinkEvent> listener) {
         this.channel = channel;
+        this.removals = removals;
         this.listener = listener;
         if (Libc.C.pipe2(wake, Libc.O_CLOEXEC | Libc.O_NONBLOCK) != 0) {
             throw new NetlinkException("open", "pipe", Libc.errno(), null);
@@ -40,8 +42,8 @@ public final class LinkMonitor implements AutoCloseable {
         return start(Channel.open(), "own", false, listener);
     }
 
-    /** The same, and the removal of traffic control's filters too. */
-    public static LinkMonitor startWithFilters(Consumer<LinkEvent> listener) {
+    /** Only what goes: devices, and traffic control's filters. For who is not concerned by the many changes that a device that comes makes. */
+    public static LinkMonitor startRemovals(Consumer<LinkEvent> listener) {
         return start(Channel.open(), "own", true, listener);
     }
 
@@ -50,20 +52,21 @@ public final class LinkMonitor implements AutoCloseable {
         return start(ns.channel(), ns.toString(), false, listener);
     }
 
-    /** The same, and the removal of traffic control's filters too. */
-    public static LinkMonitor startWithFilters(NetNs ns, Consumer<LinkEvent> listener) {
+    /** The same as {@link #startRemovals(Consumer)}, in an open namespace. */
+    public static LinkMonitor startRemovals(NetNs ns, Consumer<LinkEvent> listener) {
         return start(ns.channel(), ns.toString(), true, listener);
     }
 
-    private static LinkMonitor start(Channel channel, String where, boolean filters, Consumer<LinkEvent> listener) {
+    private static LinkMonitor start(Channel channel, String where, boolean removals, Consumer<LinkEvent> listener) {
         try {
-            if (filters) {
-                channel.join(Rt.RTNLGRP_TC);
-            }
             channel.join(Rt.RTNLGRP_LINK);
-            channel.join(Rt.RTNLGRP_IPV4_IFADDR);
-            channel.join(Rt.RTNLGRP_IPV6_IFADDR);
-            LinkMonitor m = new LinkMonitor(channel, where, listener);
+            if (removals) {
+                channel.join(Rt.RTNLGRP_TC);
+            } else {
+                channel.join(Rt.RTNLGRP_IPV4_IFADDR);
+                channel.join(Rt.RTNLGRP_IPV6_IFADDR);
+            }
+            LinkMonitor m = new LinkMonitor(channel, where, removals, listener);
             m.thread.start();
             return m;
         } catch (RuntimeException e) {
@@ -106,10 +109,10 @@ public final class LinkMonitor implements AutoCloseable {
         }
     }
 
-    private static LinkEvent event(Reply r) {
+    private LinkEvent event(Reply r) {
         return switch (r.type()) {
             // family 7 (bridge) repeats a port's state without the device's own attributes
-            case Rt.RTM_NEWLINK -> r.fixed().get(0) == 0 ? new LinkEvent.Changed(Link.of(r)) : null;
+            case Rt.RTM_NEWLINK -> !removals && r.fixed().get(0) == 0 ? new LinkEvent.Changed(Link.of(r)) : null;
             case Rt.RTM_DELLINK -> r.fixed().get(0) == 0 ? new LinkEvent.Removed(Link.of(r)) : null;
             case Rt.RTM_NEWADDR -> new LinkEvent.AddressAdded(IfAddress.of(r));
             case Rt.RTM_DELADDR -> new LinkEvent.AddressRemoved(IfAddress.of(r));

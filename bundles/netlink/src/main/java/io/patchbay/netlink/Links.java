@@ -200,4 +200,37 @@ public final class Links {
             throw e;
         }
     }
+
+    /** Puts a device into a group, a number without a meaning to the kernel (0 at first); false when there is no such device. */
+    public boolean setGroup(String name, int group) {
+        try {
+            channel.change("set group " + group + " on", name,
+                    new Request(Rt.RTM_SETLINK, 0).link(0, 0, 0, 0).text(Rt.IFLA_IFNAME, name).u32(Rt.IFLA_GROUP, group));
+            return true;
+        } catch (NetlinkException e) {
+            if (e.isNotFound()) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * Deletes every device of a group (not 0) at once, which costs the kernel the waits for readers and addresses of one. All or none of
+     * them; false when the group is empty.
+     */
+    public boolean deleteGroup(int group) {
+        if (group == 0) {
+            throw new IllegalArgumentException("group 0 is every device that was given none");
+        }
+        try {
+            channel.change("delete", "group " + group, new Request(Rt.RTM_DELLINK, 0).link(0, 0, 0, 0).u32(Rt.IFLA_GROUP, group));
+            return true;
+        } catch (NetlinkException e) {
+            if (e.isNotFound()) {
+                return false;
+            }
+            throw e;
+        }
+    }
 }

@@ -28,13 +28,27 @@ public final class NamespaceThread {
 
     /** As {@link #call(Path, Callable)}, in an open namespace. */
     public static <T> T call(NetNs ns, Callable<T> work) throws Exception {
-        FutureTask<T> task = new FutureTask<>(() -> {
+        return run("netns " + ns, () -> {
             if (Libc.C.setns(ns.fd(), Libc.CLONE_NEWNET) != 0) {
                 throw new NetlinkException("enter", ns.toString(), Libc.errno(), null);
             }
             return work.call();
         });
-        Thread t = new Thread(task, "netns " + ns);
+    }
+
+    /** Calls {@code work} in a new namespace, which goes with the thread unless the work has opened it. */
+    static <T> T apart(Callable<T> work) throws Exception {
+        return run("netns new", () -> {
+            if (Libc.C.unshare(Libc.CLONE_NEWNET) != 0) {
+                throw new NetlinkException("create", "network namespace", Libc.errno(), null);
+            }
+            return work.call();
+        });
+    }
+
+    private static <T> T run(String name, Callable<T> inside) throws Exception {
+        FutureTask<T> task = new FutureTask<>(inside);
+        Thread t = new Thread(task, name);
         t.setDaemon(true);
         t.start();
         boolean interrupted = false;

@@ -49,6 +49,17 @@ public final class NetNs implements AutoCloseable {
         return path;
     }
 
+    /** A new namespace without a name: it lives as long as this is open or something is in it. */
+    public static NetNs create() {
+        try {
+            return NamespaceThread.apart(NetNs::own);
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IllegalStateException("create a network namespace", e);
+        }
+    }
+
     /** The descriptor, valid until {@link #close()}. */
     public int fd() {
         if (closed) {

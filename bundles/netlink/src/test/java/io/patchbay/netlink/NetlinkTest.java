@@ -151,6 +151,19 @@ class NetlinkTest {
     }
 
     @Test
+    void aGroupOfDevicesGoesAtOnceAndNothingElse() throws Exception {
+        for (String name : List.of("pbtg0", "pbtg1", "pbtg2")) device(name);
+        assertFalse(in.links().deleteGroup(77), "nothing is in it");
+        assertTrue(in.links().setGroup("pbtg0", 77));
+        assertTrue(in.links().setGroup("pbtg2", 77));
+        assertFalse(in.links().setGroup("pbtnone", 77));
+        assertTrue(in.links().deleteGroup(77));
+        assertTrue(in.links().find("pbtg0").isEmpty() && in.links().find("pbtg2").isEmpty());
+        in.links().delete(in.links().get("pbtg1").index());
+        assertThrows(IllegalArgumentException.class, () -> in.links().deleteGroup(0));
+    }
+
+    @Test
     void vxlanTakesItsMetadataFromThePacket() throws Exception {
         Link l = in.links().createVxlan(VxlanSpec.named("pbtvx", 8472).mac(MacAddress.parse("02:00:00:00:00:07")).mtu(1450)
                 .sourcePorts(32768, 40000));

@@ -10,7 +10,6 @@ import io.patchbay.bpf.LoadOptions;
 import io.patchbay.bpf.MapSpec;
 import io.patchbay.bpf.MappedArray;
 import io.patchbay.bpf.ObjectSpec;
-import jakarta.json.Json;
 import jakarta.json.JsonObjectBuilder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -98,7 +97,7 @@ final class Core implements AutoCloseable {
 
     private void openPreambles() throws IOException {
         boolean changed = false;
-        JsonObjectBuilder digests = Json.createObjectBuilder();
+        JsonObjectBuilder digests = Durable.JSON.createObjectBuilder();
         for (String name : CoreObjects.PREAMBLES) {
             ObjectSpec spec = objects.spec(name);
             digests.add(name, objects.digest(name));

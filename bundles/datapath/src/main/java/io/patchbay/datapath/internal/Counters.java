@@ -4,7 +4,6 @@ import io.patchbay.api.datapath.Hook;
 import io.patchbay.bpf.BpfMap;
 import io.patchbay.bpf.MapSpec;
 import io.patchbay.bpf.btf.StructLayout;
-import jakarta.json.Json;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
 import java.nio.ByteBuffer;
@@ -56,8 +55,8 @@ final class Counters {
         }
 
         JsonObject toJson() {
-            JsonObjectBuilder b = Json.createObjectBuilder();
-            hooks.forEach((h, c) -> b.add(h.text(), Json.createArrayBuilder().add(c.in.skbs).add(c.in.segments).add(c.out.skbs).add(c.out.segments)
+            JsonObjectBuilder b = Durable.JSON.createObjectBuilder();
+            hooks.forEach((h, c) -> b.add(h.text(), Durable.JSON.createArrayBuilder().add(c.in.skbs).add(c.in.segments).add(c.out.skbs).add(c.out.segments)
                     .add(c.hole).add(c.mixed)));
             return b.build();
         }

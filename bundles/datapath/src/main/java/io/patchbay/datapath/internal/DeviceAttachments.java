@@ -13,9 +13,7 @@ import io.patchbay.netlink.Link;
 import io.patchbay.netlink.LinkStats;
 import io.patchbay.netlink.NetlinkException;
 import io.patchbay.netlink.NetlinkSocket;
-import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
-import jakarta.json.JsonBuilderFactory;
 import jakarta.json.JsonObject;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -29,6 +27,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Predicate;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,8 +41,6 @@ import org.slf4j.LoggerFactory;
  */
 final class DeviceAttachments implements Attachments, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(DeviceAttachments.class);
-    /** {@code Json}'s own methods look for the provider again each time, which costs more than a small object. */
-    private static final JsonBuilderFactory JSON = Json.createBuilderFactory(Map.of());
     /** Before anything that tc numbers by itself (it counts down from 49152); 1 to 99 are left to those who must look first. */
     static final int PRIORITY = 100;
     static final int GUARD_PRIORITY = PRIORITY + 1;
@@ -64,13 +64,24 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
     private final Home home;
     private final boolean tcx;
     private final Path record;
+    private final NetlinkSocket netlink;
     private final Map<Key, Kept> kept = new LinkedHashMap<>();
+    /** Counts changes of {@link #kept}; guarded by this. */
+    private long changes;
+    private final Executor soon;
+    private final AtomicBoolean saveIsDue = new AtomicBoolean();
+    private final Object saving = new Object();
+    /** The change up to which the record is written; guarded by {@link #saving}. */
+    private long saved;
 
-    DeviceAttachments(Core core, Home home, boolean tcx, Path state) {
+    /** @param soon runs what may wait a moment, and at the latest before {@link #close} */
+    DeviceAttachments(Core core, Home home, boolean tcx, Path state, Executor soon) {
         this.core = core;
         this.home = home;
         this.tcx = tcx;
         this.record = state.resolve("attachments.json");
+        this.soon = soon;
+        this.netlink = home.netlink();
         if (core.made()) {
             save();
             return;
@@ -143,23 +154,32 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
     }
 
     @Override
-    public synchronized void attach(Hook hook, int ifindex) {
+    public void attach(Hook hook, int ifindex) {
         isIngress(hook);
-        String name = home.call(() -> name(ifindex)).orElseThrow(() -> new DatapathException("attach " + hook.text() + ": there is no device with index " + ifindex));
-        Key k = new Key(hook, name, ifindex);
-        Optional<Key> known = find(hook, ifindex);
-        Kept a = known.map(kept::get).orElseGet(() -> new Kept(!isPod(hook) && tcx ? "tcx" : "clsact"));
-        ensure(k, a);
-        known.filter(o -> !o.equals(k)).ifPresent(kept::remove);
-        if (kept.put(k, a) == null) {
-            save();
+        boolean added;
+        synchronized (this) {
+            String name = name(ifindex).orElseThrow(() -> new DatapathException("attach " + hook.text() + ": there is no device with index " + ifindex));
+            Key k = new Key(hook, name, ifindex);
+            Optional<Key> known = find(hook, ifindex);
+            Kept a = known.map(kept::get).orElseGet(() -> new Kept(!isPod(hook) && tcx ? "tcx" : "clsact"));
+            if (known.isEmpty() && a.mode.equals("clsact")) {
+                fresh(k);
+            } else {
+                ensure(k, a);
+            }
+            known.filter(o -> !o.equals(k)).ifPresent(kept::remove);
+            added = kept.put(k, a) == null;
+            if (added) {
+                changes++;
+            }
+        }
+        if (added) {
+            saveFor(hook);
         }
     }
 
     private Optional<String> name(int ifindex) {
-        try (NetlinkSocket s = NetlinkSocket.open()) {
-            return s.links().find(ifindex).map(Link::name);
-        }
+        return netlink.links().find(ifindex).map(Link::name);
     }
 
     private Optional<Key> find(Hook hook, int ifindex) {
@@ -194,6 +214,20 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
             filter(k).attach(core.preamble(k.hook()), true);
         }
         return guardMissing || missing;
+    }
+
+    /** A device that has come: without asking first what is there. What has our priority and handle is ours, from before a record was lost. */
+    private void fresh(Key k) {
+        try {
+            home.call(() -> {
+                TcFilter.ensureHook(k.ifindex());
+                core.guard(k.hook()).ifPresent(g -> guardFilter(k).attach(g, true));
+                filter(k).attach(core.preamble(k.hook()), true);
+                return null;
+            });
+        } catch (BpfException e) {
+            throw new DatapathException("attach " + k.hook().text() + " at " + k.where() + ": " + e.getMessage(), e);
+        }
     }
 
     private static boolean isAt(TcFilter filter, BpfProgram program) {
@@ -283,18 +317,51 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
     }
 
     @Override
-    public synchronized void detach(Hook hook, int ifindex) {
-        Key k = find(hook, ifindex).orElse(new Key(hook, "", ifindex));
-        Kept a = kept.remove(k);
-        if (a != null) {
-            save();
+    public void detach(Hook hook, int ifindex) {
+        boolean removed;
+        synchronized (this) {
+            Key k = find(hook, ifindex).orElse(new Key(hook, "", ifindex));
+            removed = kept.remove(k) != null;
+            if (removed) {
+                changes++;
+            }
+            if (name(ifindex).isPresent()) {
+                take(k);
+            } else { // its filters went with the device, and its links are dead
+                remove(pin(k));
+                remove(guardPin(k));
+            }
         }
+        if (removed) {
+            saveFor(hook);
+        }
+    }
+
+    /** Pods come and go by the dozen, and whoever attaches them does so again after a kill: their lines may be a little late. */
+    private void saveFor(Hook hook) {
+        if (!isPod(hook)) {
+            save();
+        } else if (saveIsDue.compareAndSet(false, true)) {
+            try {
+                soon.execute(this::saveNow);
+            } catch (RejectedExecutionException closing) {
+                saveNow();
+            }
+        }
+    }
+
+    private void saveNow() {
+        saveIsDue.set(false);
+        save();
+    }
+
+    private void take(Key k) {
         try {
             home.call(() -> {
                 unpin(pin(k));
                 filter(k).detach();
                 // The guard last: until it goes, nothing passes unseen.
-                if (core.guard(hook).isPresent()) {
+                if (core.guard(k.hook()).isPresent()) {
                     unpin(guardPin(k));
                     guardFilter(k).detach();
                 }
@@ -302,7 +369,7 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
             });
         } catch (BpfException e) {
             if (!e.errnoName().equals(NO_DEVICE)) {
-                throw new DatapathException("detach " + hook.text() + " from device " + ifindex + ": " + e.getMessage(), e);
+                throw new DatapathException("detach " + k.hook().text() + " from device " + k.ifindex() + ": " + e.getMessage(), e);
             }
         }
     }
@@ -319,14 +386,19 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
     }
 
     @Override
-    public synchronized void attachCgroup(String path) {
+    public void attachCgroup(String path) {
         boolean added = false;
-        for (Hook h : Hook.values()) {
-            if (h.isSocket()) {
-                Key k = new Key(h, path, 0);
-                Kept a = kept.getOrDefault(k, new Kept("cgroup"));
-                ensure(k, a);
-                added |= kept.put(k, a) == null;
+        synchronized (this) {
+            for (Hook h : Hook.values()) {
+                if (h.isSocket()) {
+                    Key k = new Key(h, path, 0);
+                    Kept a = kept.getOrDefault(k, new Kept("cgroup"));
+                    ensure(k, a);
+                    added |= kept.put(k, a) == null;
+                }
+            }
+            if (added) {
+                changes++;
             }
         }
         if (added) {
@@ -335,13 +407,16 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
     }
 
     @Override
-    public synchronized void detachCgroup(String path) {
-        for (Hook h : Hook.values()) {
-            if (h.isSocket()) {
-                Key k = new Key(h, path, 0);
-                kept.remove(k);
-                unpin(socketPin(k));
+    public void detachCgroup(String path) {
+        synchronized (this) {
+            for (Hook h : Hook.values()) {
+                if (h.isSocket()) {
+                    Key k = new Key(h, path, 0);
+                    kept.remove(k);
+                    unpin(socketPin(k));
+                }
             }
+            changes++;
         }
         save();
     }
@@ -373,25 +448,30 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
      * @return how much was put back
      * @throws DatapathException for the first that could not be put back, after all were tried
      */
-    synchronized int reconcile() {
+    int reconcile() {
+        return reconcile(k -> true);
+    }
+
+    /** As {@link #reconcile()}, for one device. */
+    int reconcile(int ifindex) {
+        return reconcile(k -> k.ifindex() == ifindex && !k.hook().isSocket());
+    }
+
+    /** One after the other, so that a pod that comes or goes waits for one of them and not for all. */
+    private int reconcile(Predicate<Key> which) {
+        List<Key> keys;
+        synchronized (this) {
+            keys = kept.keySet().stream().filter(which).toList();
+        }
         int restored = 0;
-        DatapathException first = null;
         boolean forgotten = false;
-        for (Key k : List.copyOf(kept.keySet())) {
-            boolean there = k.hook().isSocket() ? Files.isDirectory(Path.of(k.where())) : home.call(() -> name(k.ifindex())).isPresent();
-            if (!there) {
-                kept.remove(k);
-                remove(k.hook().isSocket() ? socketPin(k) : pin(k));
-                remove(guardPin(k));
-                forgotten = true;
-                continue;
-            }
+        DatapathException first = null;
+        for (Key k : keys) {
             try {
-                Kept a = kept.get(k);
-                if (ensure(k, a)) {
-                    a.restored++;
-                    restored++;
-                    LOG.warn("{} at {} had been removed by someone; it is back", k.hook().text(), k.where());
+                switch (reconcile(k)) {
+                    case RESTORED -> restored++;
+                    case GONE -> forgotten = true;
+                    case THERE -> { }
                 }
             } catch (DatapathException e) {
                 first = first == null ? e : first;
@@ -404,6 +484,28 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
             throw first;
         }
         return restored;
+    }
+
+    private enum Found { THERE, RESTORED, GONE }
+
+    private synchronized Found reconcile(Key k) {
+        Kept a = kept.get(k);
+        if (a == null) {
+            return Found.THERE; // detached meanwhile
+        }
+        if (k.hook().isSocket() ? !Files.isDirectory(Path.of(k.where())) : name(k.ifindex()).isEmpty()) {
+            kept.remove(k);
+            changes++;
+            remove(k.hook().isSocket() ? socketPin(k) : pin(k));
+            remove(guardPin(k));
+            return Found.GONE;
+        }
+        if (!ensure(k, a)) {
+            return Found.THERE;
+        }
+        a.restored++;
+        LOG.warn("{} at {} had been removed by someone; it is back", k.hook().text(), k.where());
+        return Found.RESTORED;
     }
 
     /**
@@ -430,15 +532,31 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
         return all;
     }
 
-    /** On the path of every pod that comes or goes: without waiting for the disk, since no attachment outlives the kernel. */
+    /** Returns once the record has all changes up to now; without waiting for the disk, since no attachment outlives the kernel. */
     private void save() {
-        JsonArrayBuilder all = JSON.createArrayBuilder();
-        kept.forEach((k, a) -> all.add(JSON.createObjectBuilder().add("hook", k.hook().text()).add("where", k.where()).add("ifindex", k.ifindex()).add("mode", a.mode)));
-        Durable.writeUnsynced(record, JSON.createObjectBuilder().add("attachments", all).build());
+        long mine;
+        synchronized (this) {
+            mine = changes;
+        }
+        synchronized (saving) {
+            if (saved > mine) {
+                return;
+            }
+            JsonArrayBuilder all = Durable.JSON.createArrayBuilder();
+            long upTo;
+            synchronized (this) {
+                upTo = changes;
+                kept.forEach((k, a) -> all.add(Durable.JSON.createObjectBuilder().add("hook", k.hook().text()).add("where", k.where()).add("ifindex", k.ifindex())
+                        .add("mode", a.mode)));
+            }
+            Durable.writeUnsynced(record, Durable.JSON.createObjectBuilder().add("attachments", all).build());
+            saved = upTo + 1;
+        }
     }
 
+    /** Attachments outlive the agent. */
     @Override
     public void close() {
-        // Attachments outlive the agent: nothing to undo.
+        netlink.close();
     }
 }

@@ -1,9 +1,12 @@
 package io.patchbay.datapath.internal;
 
 import jakarta.json.Json;
+import jakarta.json.JsonBuilderFactory;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonReader;
+import jakarta.json.JsonReaderFactory;
 import jakarta.json.JsonWriter;
+import jakarta.json.JsonWriterFactory;
 import jakarta.json.stream.JsonGenerator;
 import java.io.IOException;
 import java.io.StringReader;
@@ -22,13 +25,18 @@ import java.util.Optional;
 
 /** Records on disk that a kill at any instant leaves either as they were or as they are meant to be. */
 final class Durable {
+    /** {@code Json}'s own methods look for the provider again each time, which costs more than a small object. */
+    static final JsonBuilderFactory JSON = Json.createBuilderFactory(Map.of());
+    private static final JsonWriterFactory PRETTY = Json.createWriterFactory(Map.of(JsonGenerator.PRETTY_PRINTING, true));
+    private static final JsonReaderFactory READERS = Json.createReaderFactory(Map.of());
+
     private Durable() {
     }
 
     /** Writes beside, syncs, renames, syncs the directory. */
     static void write(Path file, JsonObject json) {
         StringWriter text = new StringWriter();
-        try (JsonWriter w = Json.createWriterFactory(Map.of(JsonGenerator.PRETTY_PRINTING, true)).createWriter(text)) {
+        try (JsonWriter w = PRETTY.createWriter(text)) {
             w.write(json);
         }
         write(file, text.toString(), true);
@@ -68,7 +76,7 @@ final class Durable {
 
     /** Empty when there is no such file. */
     static Optional<JsonObject> read(Path file) {
-        try (JsonReader r = Json.createReader(new StringReader(Files.readString(file)))) {
+        try (JsonReader r = READERS.createReader(new StringReader(Files.readString(file)))) {
             return Optional.of(r.readObject());
         } catch (NoSuchFileException e) {
             return Optional.empty();

@@ -21,6 +21,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
@@ -29,6 +30,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.osgi.framework.Version;
 import org.osgi.framework.VersionRange;
 import org.slf4j.Logger;
@@ -43,6 +48,7 @@ final class GenerationBuild {
     /** Behind a map's name: the map of the layout before. */
     private static final String OLD = "_old";
     private static final String CARRY = "pb_carry_";
+    private static final int MOST_LOADERS = 4;
 
     /** One object of one feature, and the stages that come from it. */
     private record Unit(String feature, String name, ObjectSpec spec, String digest, boolean draining) {
@@ -89,7 +95,9 @@ final class GenerationBuild {
                 }
             }
         }
+        long begun = System.nanoTime();
         readObjects();
+        long read = System.nanoTime();
         compareStructs();
         plan();
         findOwners();
@@ -99,8 +107,16 @@ final class GenerationBuild {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+        long checked = System.nanoTime();
         makeMaps();
+        long made = System.nanoTime();
         load();
+        LOG.info("generation {}: objects read in {} ms, checked in {}, maps made in {}, programs loaded in {}", epoch, millis(begun, read), millis(read, checked),
+                millis(checked, made), millis(made, System.nanoTime()));
+    }
+
+    private static long millis(long from, long to) {
+        return (to - from) / 1_000_000;
     }
 
     private void readObjects() {
@@ -331,23 +347,40 @@ final class GenerationBuild {
     }
 
     private void load() {
-        Map<String, Map<Plan.Placed, BpfProgram>> loaded = new LinkedHashMap<>();
+        Map<Unit, List<Plan.Placed>> work = new LinkedHashMap<>();
         for (Unit u : units) {
             List<Plan.Placed> mine = plan.placed().stream().filter(p -> p.feature().equals(u.feature()) && p.stage().object().equals(u.name())).toList();
-            if (mine.isEmpty()) {
-                continue;
+            if (!mine.isEmpty()) {
+                work.put(u, mine);
             }
-            Map<Plan.Placed, BpfProgram> result = loaded.computeIfAbsent(u.feature(), f -> new LinkedHashMap<>());
-            try (BpfObject object = BpfObject.load(u.spec(), options(u, mine))) {
-                for (Plan.Placed p : mine) {
-                    BpfProgram program = object.takeProgram(p.stage().program());
-                    programs.add(program);
-                    program.pin(core.generationPins(epoch).resolve(u.feature() + "-" + p.stage().program()));
-                    result.put(p, program);
+        }
+        Map<String, Map<Plan.Placed, BpfProgram>> loaded = new LinkedHashMap<>();
+        Map<Unit, Future<BpfObject>> objects = new LinkedHashMap<>();
+        RuntimeException first = null;
+        // The verifier works on its caller's time, and on several objects at once.
+        ExecutorService loaders = Executors.newFixedThreadPool(Math.min(Runtime.getRuntime().availableProcessors(), MOST_LOADERS), GenerationBuild::loader);
+        try {
+            List<Unit> longestFirst = new ArrayList<>(work.keySet());
+            longestFirst.sort(Comparator.comparingInt(u -> -instructions(u, work.get(u))));
+            longestFirst.forEach(u -> objects.put(u, loaders.submit(() -> BpfObject.load(u.spec(), options(u, work.get(u))))));
+            for (Unit u : work.keySet()) {
+                try (BpfObject object = result(objects.get(u))) {
+                    for (Plan.Placed p : work.get(u)) {
+                        BpfProgram program = object.takeProgram(p.stage().program());
+                        programs.add(program);
+                        program.pin(core.generationPins(epoch).resolve(u.feature() + "-" + p.stage().program()));
+                        loaded.computeIfAbsent(u.feature(), f -> new LinkedHashMap<>()).put(p, program);
+                    }
+                } catch (RuntimeException e) {
+                    // The others are waited for all the same: what they made is closed above.
+                    first = first != null ? first : new DatapathException(u.where() + ": " + e.getMessage(), e);
                 }
-            } catch (RuntimeException e) {
-                throw new DatapathException(u.where() + ": " + e.getMessage(), e);
             }
+        } finally {
+            loaders.shutdown();
+        }
+        if (first != null) {
+            throw first;
         }
         // From the end to the front, so that a chain is never entered before what follows is there.
         List<Plan.Placed> order = new ArrayList<>(plan.placed());
@@ -361,6 +394,38 @@ final class GenerationBuild {
         plan.entry().forEach((hook, p) -> entries.put(hook, loaded.get(p.feature()).get(p)));
         for (Plan.Placed p : plan.placed()) {
             stages.add(new StageInfo(p.stage().hook(), p.stage().order(), p.feature(), p.stage().program(), p.index(), loaded.get(p.feature()).get(p).id()));
+        }
+    }
+
+    private static Thread loader(Runnable work) {
+        Thread t = new Thread(work, "generation-loader");
+        t.setDaemon(true);
+        return t;
+    }
+
+    private static int instructions(Unit u, List<Plan.Placed> mine) {
+        return mine.stream().mapToInt(p -> u.spec().programs().get(p.stage().program()).instructions()).sum();
+    }
+
+    private static BpfObject result(Future<BpfObject> loading) {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    return loading.get();
+                } catch (InterruptedException e) {
+                    interrupted = true; // a load takes milliseconds, and what it makes has to be closed
+                } catch (ExecutionException e) {
+                    if (e.getCause() instanceof RuntimeException x) {
+                        throw x;
+                    }
+                    throw new IllegalStateException(e.getCause());
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 

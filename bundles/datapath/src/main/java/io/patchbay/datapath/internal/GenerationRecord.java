@@ -4,7 +4,6 @@ import io.patchbay.api.datapath.Hook;
 import io.patchbay.api.datapath.Pipeline.FeatureVersion;
 import io.patchbay.api.datapath.Pipeline.Generation;
 import io.patchbay.api.datapath.Pipeline.StageInfo;
-import jakarta.json.Json;
 import jakarta.json.JsonArray;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObject;
@@ -39,18 +38,18 @@ record GenerationRecord(Generation generation, Map<String, MapOwner> owners, Cou
     }
 
     JsonObject toJson() {
-        JsonArrayBuilder features = Json.createArrayBuilder();
-        generation.features().forEach(f -> features.add(Json.createObjectBuilder().add("name", f.name()).add("version", f.version()).add("digest", f.digest())));
-        JsonArrayBuilder stages = Json.createArrayBuilder();
-        generation.stages().forEach(s -> stages.add(Json.createObjectBuilder().add("hook", s.hook().text()).add("order", s.order()).add("feature", s.feature())
+        JsonArrayBuilder features = Durable.JSON.createArrayBuilder();
+        generation.features().forEach(f -> features.add(Durable.JSON.createObjectBuilder().add("name", f.name()).add("version", f.version()).add("digest", f.digest())));
+        JsonArrayBuilder stages = Durable.JSON.createArrayBuilder();
+        generation.stages().forEach(s -> stages.add(Durable.JSON.createObjectBuilder().add("hook", s.hook().text()).add("order", s.order()).add("feature", s.feature())
                 .add("program", s.program()).add("index", s.index()).add("programId", s.programId())));
-        JsonObjectBuilder maps = Json.createObjectBuilder();
-        owners.forEach((n, o) -> maps.add(n, Json.createObjectBuilder().add("owner", o.feature()).add("schema", o.schema()).add("digest", o.digest())
+        JsonObjectBuilder maps = Durable.JSON.createObjectBuilder();
+        owners.forEach((n, o) -> maps.add(n, Durable.JSON.createObjectBuilder().add("owner", o.feature()).add("schema", o.schema()).add("digest", o.digest())
                 .add("absent", o.absent())));
-        JsonObjectBuilder guards = Json.createObjectBuilder();
+        JsonObjectBuilder guards = Durable.JSON.createObjectBuilder();
         unprocessed.forEach((h, n) -> guards.add(h.text(), n));
-        return Json.createObjectBuilder().add("epoch", generation.epoch()).add("features", features).add("stages", stages).add("maps", maps)
-                .add("baseline", baseline.toJson()).add("unprocessed", guards).add("copied", Json.createArrayBuilder(copied))
+        return Durable.JSON.createObjectBuilder().add("epoch", generation.epoch()).add("features", features).add("stages", stages).add("maps", maps)
+                .add("baseline", baseline.toJson()).add("unprocessed", guards).add("copied", Durable.JSON.createArrayBuilder(copied))
                 .build();
     }
 

@@ -2,7 +2,6 @@ package io.patchbay.datapath.internal;
 
 import io.patchbay.api.datapath.Hook;
 import io.patchbay.api.datapath.Ledger;
-import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonString;
@@ -61,13 +60,13 @@ final class LedgerFile {
     }
 
     static JsonObject toJson(Ledger l) {
-        JsonArrayBuilder rows = Json.createArrayBuilder();
-        l.rows().forEach(r -> rows.add(Json.createObjectBuilder().add("hook", r.hook().text()).add("in", r.in()).add("inSegments", r.inSegments())
+        JsonArrayBuilder rows = Durable.JSON.createArrayBuilder();
+        l.rows().forEach(r -> rows.add(Durable.JSON.createObjectBuilder().add("hook", r.hook().text()).add("in", r.in()).add("inSegments", r.inSegments())
                 .add("byOld", r.byOld()).add("byNew", r.byNew()).add("lost", r.lost()).add("hole", r.hole()).add("unprocessed", r.unprocessed())
                 .add("mixed", r.mixed()).add("deviceDrops", r.deviceDrops())));
-        return Json.createObjectBuilder().add("change", l.change()).add("title", l.title()).add("fromEpoch", l.fromEpoch()).add("toEpoch", l.toEpoch())
+        return Durable.JSON.createObjectBuilder().add("change", l.change()).add("title", l.title()).add("fromEpoch", l.fromEpoch()).add("toEpoch", l.toEpoch())
                 .add("at", l.at().toString()).add("switchNanos", l.switchNanos()).add("acceptedNanos", l.acceptedNanos()).add("rows", rows)
-                .add("carried", Json.createArrayBuilder(l.carried())).add("outcome", l.outcome()).build();
+                .add("carried", Durable.JSON.createArrayBuilder(l.carried())).add("outcome", l.outcome()).build();
     }
 
     private static Ledger of(JsonObject j) {

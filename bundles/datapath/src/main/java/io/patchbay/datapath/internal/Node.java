@@ -12,10 +12,12 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Optional;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.IntSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -27,14 +29,17 @@ public final class Node implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Node.class);
     private static final int CHECK_SECONDS = 5;
     private static final long SOON_MILLIS = 50;
+    private static final long SAVE_MILLIS = 100;
 
     private final Deque<AutoCloseable> closing = new ArrayDeque<>();
     private final DeviceAttachments attachments;
     private final Generations generations;
     private final EventRing events;
     private final KernelProbes kernel;
-    private final ScheduledExecutorService checks;
+    private final ScheduledThreadPoolExecutor checks;
     private final AtomicBoolean checkIsDue = new AtomicBoolean();
+    /** Devices of which the kernel has told something since the last check. */
+    private final Set<Integer> touched = ConcurrentHashMap.newKeySet();
 
     private Node(Path pins, Path state, Optional<Path> netns) {
         BpfFs.ensureMounted();
@@ -45,15 +50,19 @@ public final class Node implements AutoCloseable {
             Core core = closing(new Core(pins, own));
             kernel = new KernelProbes(home);
             MapCatalog catalog = closing(new MapCatalog(core.mapPins()));
-            attachments = closing(new DeviceAttachments(core, home, kernel.probe("tcx").available(), own));
-            generations = closing(new Generations(core, catalog, kernel, attachments::drops, own));
-            events = closing(new EventRing(core, core.objects().spec("preamble").btf()));
-            checks = Executors.newSingleThreadScheduledExecutor(r -> {
+            checks = new ScheduledThreadPoolExecutor(1, r -> {
                 Thread t = new Thread(r, "attachments");
                 t.setDaemon(true);
                 return t;
             });
-            closing(this::stopChecks);
+            attachments = new DeviceAttachments(core, home, kernel.probe("tcx").available(), own,
+                    work -> checks.schedule(work, SAVE_MILLIS, TimeUnit.MILLISECONDS));
+            closing(() -> {
+                stopChecks(); // what was to be saved is
+                attachments.close();
+            });
+            generations = closing(new Generations(core, catalog, kernel, attachments::drops, own));
+            events = closing(new EventRing(core, core.objects().spec("preamble").btf()));
             closing(monitor(netns));
             checks.scheduleWithFixedDelay(this::check, CHECK_SECONDS, CHECK_SECONDS, TimeUnit.SECONDS);
             done = true;
@@ -81,32 +90,47 @@ public final class Node implements AutoCloseable {
 
     private LinkMonitor monitor(Optional<Path> netns) {
         if (netns.isEmpty()) {
-            return LinkMonitor.startWithFilters(this::changed);
+            return LinkMonitor.startRemovals(this::changed);
         }
         try (NetNs ns = NetNs.open(netns.get())) {
-            return LinkMonitor.startWithFilters(ns, this::changed);
+            return LinkMonitor.startRemovals(ns, this::changed);
         }
     }
 
-    /** Many events, one check. */
+    /** Many events, one check, of the devices they are about. */
     private void changed(LinkEvent event) {
         if (event instanceof LinkEvent.FiltersRemoved f && attachments.isKept(f.linkIndex())) {
-            checkAfter(0);
-        } else if (event instanceof LinkEvent.Removed || event instanceof LinkEvent.Overrun) {
-            checkAfter(SOON_MILLIS);
+            checkAfter(0, f.linkIndex());
+        } else if (event instanceof LinkEvent.Removed r && attachments.isKept(r.link().index())) {
+            // who took it away says so as well, and sooner
+            checkAfter(SOON_MILLIS, r.link().index());
+        } else if (event instanceof LinkEvent.Overrun) {
+            checks.execute(this::check);
         }
     }
 
-    private void checkAfter(long millis) {
+    private void checkAfter(long millis, int ifindex) {
+        touched.add(ifindex);
         if (checkIsDue.compareAndSet(false, true)) {
-            checks.schedule(this::check, millis, TimeUnit.MILLISECONDS);
+            checks.schedule(this::checkTouched, millis, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void checkTouched() {
+        checkIsDue.set(false);
+        for (Integer ifindex : touched) {
+            touched.remove(ifindex);
+            check(() -> attachments.reconcile(ifindex));
         }
     }
 
     private void check() {
-        checkIsDue.set(false);
+        check(attachments::reconcile);
+    }
+
+    private static void check(IntSupplier part) {
         try {
-            attachments.reconcile();
+            part.getAsInt();
         } catch (RuntimeException e) {
             LOG.error("attachments can't be put back: {}", e.getMessage());
         }

@@ -24,6 +24,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -57,8 +59,10 @@ final class Connected implements AutoCloseable {
         private static void other(Path folder) throws IOException {
             Path root = Compiled.root();
             String c = Files.readString(root.resolve("bpf/conntrack/conntrack.c"));
-            c = moved(c, "struct ct_entry {\n", "struct ct_entry {\n    __u64 asked;\n    __u8 spare[16];\n");
-            c = moved(c, "\n    __u8 spare[16];\n};", "\n};");
+            Matcher spare = Pattern.compile("\n    __u8 spare\\[\\d+];(?=\n};)").matcher(c);
+            assertTrue(spare.find(), "conntrack.c has changed: no spare bytes at the end of an entry");
+            c = moved(c, "struct ct_entry {\n", "struct ct_entry {\n    __u64 asked;" + spare.group() + "\n");
+            c = moved(c, spare.group() + "\n};", "\n};");
             c = moved(c, "struct ct4_key {\n", "struct ct4_key {\n    __u8 proto;\n    __u8 pad[3];\n");
             c = moved(c, "    __u8 proto;\n    __u8 pad[3];\n};\n\nstruct ct6_key", "};\n\nstruct ct6_key");
             Path source = Files.writeString(folder.resolve("conntrack.c"), c);

@@ -28,6 +28,8 @@ public interface Libc {
 
     int setns(int fd, int type);
 
+    int unshare(int flags);
+
     int socket(int domain, int type, int protocol);
 
     int setsockopt(int fd, int level, int name, @In byte[] value, int length);

@@ -56,10 +56,12 @@ public final class Rt {
     public static final int IFLA_LINKINFO = 18;
     public static final int IFLA_STATS64 = 23;
     public static final int IFLA_AF_SPEC = 26;
+    public static final int IFLA_GROUP = 27;
     public static final int IFLA_NET_NS_FD = 28;
     public static final int IFLA_EXT_MASK = 29;
     public static final int IFLA_LINK_NETNSID = 37;
     public static final int RTEXT_FILTER_SKIP_STATS = 8;
+
     public static final int IFLA_INFO_KIND = 1;
     public static final int IFLA_INFO_DATA = 2;
     public static final int VETH_INFO_PEER = 1;

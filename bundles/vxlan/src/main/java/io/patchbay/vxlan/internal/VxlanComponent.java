@@ -77,7 +77,7 @@ public final class VxlanComponent implements RouteMtu {
         this.netlink = scope.closing(NetlinkSocket.open());
         this.config = runtime.map("vxlan_config");
         this.nodes = scope.closing(reconcilers.forMap("sync-tunnel-nodes", runtime.map("tunnel_nodes"), TunnelNode.KEY, TunnelNode.VALUE));
-        scope.closing(LinkMonitor.start(event -> {
+        scope.closing(LinkMonitor.startRemovals(event -> {
             if (event instanceof LinkEvent.Removed r && r.link().index() == ifindex) scope.untilDone("vxlan-restore", this::converge);
         }));
         Subscription rows = tables.nodes().subscribe(scope.executor(), new TableListener<>() {
