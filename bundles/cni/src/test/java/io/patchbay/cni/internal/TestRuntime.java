@@ -117,7 +117,13 @@ final class TestRuntime {
 
         @Override
         public void thread(String name, Runnable body) {
-            throw new UnsupportedOperationException();
+            Thread t = new Thread(body, name);
+            t.setDaemon(true);
+            t.start();
+            closing(() -> {
+                t.interrupt();
+                t.join(5000);
+            });
         }
 
         @Override

@@ -93,16 +93,18 @@ final class EndpointTable {
     synchronized Optional<Endpoint> update(int id, String message, UnaryOperator<Endpoint> change) {
         Live l = live.get(id);
         if (l == null) return Optional.empty();
-        l.endpoint = change.apply(l.endpoint);
-        changed(l, message);
+        Endpoint before = l.endpoint;
+        l.endpoint = change.apply(before);
+        if (!message.isEmpty() || !l.endpoint.equals(before)) changed(l, message);
         return Optional.of(l.endpoint);
     }
 
-    /** From now on the kernel's map has it. */
-    synchronized void toKernel(int id) {
+    /** From now on the kernel's map has it, changed like this. */
+    synchronized void toKernel(int id, UnaryOperator<Endpoint> change) {
         Live l = live.get(id);
         if (l == null) return;
         l.inKernel = true;
+        l.endpoint = change.apply(l.endpoint);
         changed(l, "");
     }
 

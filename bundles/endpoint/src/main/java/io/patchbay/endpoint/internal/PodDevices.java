@@ -21,14 +21,14 @@ import java.util.Map;
 import java.util.Optional;
 
 /** The devices of pods: a veth pair each, made directly at both places, guarded before it goes up. Thread-safe. */
-final class PodDevices {
+final class PodDevices implements AutoCloseable {
     static final String PREFIX = "lxc";
-    private final NetlinkSocket netlink;
+    private final NetlinkSocket netlink = NetlinkSocket.open();
+    private final DeviceRemoval removal = new DeviceRemoval();
     private final Attachments attachments;
     private final SecureRandom random = new SecureRandom();
 
-    PodDevices(NetlinkSocket netlink, Attachments attachments) {
-        this.netlink = netlink;
+    PodDevices(Attachments attachments) {
         this.attachments = attachments;
     }
 
@@ -45,10 +45,17 @@ final class PodDevices {
      * an earlier attempt for the same container, and goes.
      */
     Link make(EndpointRecord r, int deviceMtu, NetNs pod, NetlinkSocket inPod) {
-        netlink.links().deleteIfExists(r.device());
-        inPod.links().deleteIfExists(r.ifname());
-        Link link = netlink.links().createVeth(VethEnd.named(r.device()).mac(MacAddress.parse(r.hostMac())).mtu(deviceMtu),
-                VethEnd.named(r.ifname()).mac(MacAddress.parse(r.mac())).mtu(deviceMtu).in(pod));
+        VethEnd host = VethEnd.named(r.device()).mac(MacAddress.parse(r.hostMac())).mtu(deviceMtu);
+        VethEnd inside = VethEnd.named(r.ifname()).mac(MacAddress.parse(r.mac())).mtu(deviceMtu).in(pod);
+        Link link;
+        try {
+            link = netlink.links().createVeth(host, inside);
+        } catch (NetlinkException e) {
+            if (!e.isExists()) throw e;
+            removal.delete(r.device());
+            inPod.links().deleteIfExists(r.ifname());
+            link = netlink.links().createVeth(host, inside);
+        }
         netlink.links().setNoLinkLocal(link.index());
         attach(link.index());
         return link;
@@ -67,12 +74,23 @@ final class PodDevices {
 
     /** Addresses while it is down; up; then what needs a device that is up. */
     void open(EndpointRecord r, int ifindex, List<IpAddress> routers, NetlinkSocket inPod) {
+        Link eth = address(r, inPod);
+        netlink.links().setUp(ifindex, true);
+        connect(r, eth, routers, inPod);
+    }
+
+    /** The pod's end gets its addresses. */
+    Link address(EndpointRecord r, NetlinkSocket inPod) {
         Link eth = inPod.links().get(r.ifname());
         boolean v6 = r.addresses().stream().anyMatch(a -> !a.isV4());
         if (!v6) inPod.links().setNoLinkLocal(eth.index());
         inPod.links().find("lo").filter(lo -> !lo.isUp()).ifPresent(lo -> inPod.links().setUp(lo.index(), true));
         for (IpAddress a : r.addresses()) inPod.addresses().replace(IfAddress.of(eth.index(), a, a.isV4() ? 32 : 128));
-        netlink.links().setUp(ifindex, true);
+        return eth;
+    }
+
+    /** The pod's end goes up and gets its routes. */
+    void connect(EndpointRecord r, Link eth, List<IpAddress> routers, NetlinkSocket inPod) {
         inPod.links().setUp(eth.index(), true);
         for (IpAddress router : routers) {
             if (r.addresses().stream().noneMatch(a -> a.isV4() == router.isV4())) continue;
@@ -96,7 +114,13 @@ final class PodDevices {
     }
 
     void delete(String device) {
-        netlink.links().deleteIfExists(device);
+        removal.delete(device);
+    }
+
+    @Override
+    public void close() {
+        removal.close();
+        netlink.close();
     }
 
     /** Whether the namespace is still the one that the record is about. */
