@@ -16,9 +16,11 @@ import io.patchbay.netlink.NetlinkException;
 import io.patchbay.netlink.NetlinkSocket;
 import io.patchbay.netlink.Qdisc;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -52,6 +54,8 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
     /** Pods with a limit, by endpoint id. */
     private final Map<Integer, Endpoint> limited = new ConcurrentHashMap<>();
     private final Map<Integer, String> problems = new ConcurrentHashMap<>();
+    /** Endpoints whose queues are known to be what they were last told, or never were any. On the scope's thread. */
+    private final Set<Integer> known = new HashSet<>();
     private volatile Endpoints endpoints;
     private volatile Features features;
     private AutoCloseable subscription;
@@ -134,7 +138,7 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
     public CompletableFuture<Endpoint> prepare(Endpoint endpoint) {
         return CompletableFuture.supplyAsync(() -> {
             Limits limits = Limits.of(endpoint);
-            apply(endpoint, limits);
+            if (!isUnlimited(endpoint, limits)) apply(endpoint, limits);
             return limits.ingress() == null ? endpoint : withFlags(endpoint, endpoint.flags() | NO_PEER);
         }, scope.executor());
     }
@@ -150,7 +154,9 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
         try {
             Limits limits = Limits.of(endpoint);
             boolean noPeer = (endpoint.flags() & NO_PEER) != 0;
-            if (limits.equals(Limits.NONE) && !limited.containsKey(endpoint.id()) && !noPeer) return;
+            // its device has just been made: nobody has given it a queue yet
+            if (endpoint.state() == Endpoint.State.WAITING_FOR_IDENTITY) known.add(endpoint.id());
+            if (isUnlimited(endpoint, limits) && !noPeer) return;
             apply(endpoint, limits);
             Endpoints service = endpoints;
             if (service != null && noPeer != (limits.ingress() != null)) {
@@ -163,7 +169,13 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
         }
     }
 
+    /** Without a limit, and known to have none in force: most pods, for which the kernel is not asked. */
+    private boolean isUnlimited(Endpoint pod, Limits limits) {
+        return limits.equals(Limits.NONE) && !limited.containsKey(pod.id()) && known.contains(pod.id());
+    }
+
     private void apply(Endpoint pod, Limits limits) {
+        known.remove(pod.id()); // in case of a failure half way
         if (paced) {
             Struct key = new Struct(throttle.key()).set("", pod.id());
             if (limits.egress() == null) {
@@ -177,6 +189,7 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
         queues.ingress(pod, limits.ingress());
         if (limits.equals(Limits.NONE)) limited.remove(pod.id());
         else limited.put(pod.id(), pod);
+        known.add(pod.id());
     }
 
     @Override
@@ -184,6 +197,7 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
         // queues went with their devices
         limited.remove(endpoint.id());
         problems.remove(endpoint.id());
+        scope.executor().execute(() -> known.remove(endpoint.id()));
         if (paced) throttle.delete(new Struct(throttle.key()).set("", endpoint.id()));
     }
 
