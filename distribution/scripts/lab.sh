@@ -99,7 +99,7 @@ lab_start_kubelet() {
     local arguments=() node
     for node in "${lab_nodes[@]}"; do arguments+=("$node=${lab_ip[$node]}=$(lab_cgroup)/$node"); done
     setsid bash -c 'echo $$ >"$0/kubelet.pid"; exec "$@"' "$dir" \
-        java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx64m -cp "$root/distribution/lab/target/lab-0.1.0.jar:$root/distribution/lab/target/lib/*" \
+        java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx256m -cp "$root/distribution/lab/target/lab-0.1.0.jar:$root/distribution/lab/target/lib/*" \
         io.patchbay.lab.Main "$dir" "$(lab_dist)/bin/patchbay-cni" "$(lab_bin):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
         "${arguments[@]}" >>"$dir/kubelet.log" 2>&1 </dev/null &
     disown

@@ -6,6 +6,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.function.Consumer;
+import java.util.function.Function;
 
 /** Decodes files of Kubernetes objects: several documents to a file, lists ({@code kind: List}) taken apart. Stateless, thread-safe. */
 public final class ClusterDecoder {
@@ -28,9 +30,30 @@ public final class ClusterDecoder {
 
     /** The objects of a file; what is wrong goes to {@code problems}, and then the result must not be used. */
     public List<Decoded> decode(String file, byte[] utf8, Problems problems) {
-        List<Decoded> objects = new ArrayList<>();
-        for (Tree tree : Trees.read(file, utf8, problems)) decode(tree, objects, 0);
-        return objects;
+        return decode(file, utf8, problems, d -> d);
+    }
+
+    /**
+     * As {@link #decode(String, byte[], Problems)}, keeping of each object only what {@code keep} makes of it: a long file's trees need many times
+     * the room of its text. For a JSON file in order {@link Decoded#tree()} has no places but its line.
+     */
+    public <T> List<T> decode(String file, byte[] utf8, Problems problems, Function<? super Decoded, ? extends T> keep) {
+        return Trees.each(file, utf8, problems, new Trees.Reader<T>() {
+            @Override
+            public void document(Tree document, List<T> into) {
+                ClusterDecoder.this.decode(document, d -> into.add(keep.apply(d)), 0);
+            }
+
+            @Override
+            public boolean takesItems() {
+                return true;
+            }
+
+            @Override
+            public void item(Tree item, List<T> into) {
+                ClusterDecoder.this.decode(item, d -> into.add(keep.apply(d)), 1);
+            }
+        });
     }
 
     /** As {@link #decode(String, byte[], Problems)}; refuses the whole file with all that is wrong with it. */
@@ -41,7 +64,7 @@ public final class ClusterDecoder {
         return objects;
     }
 
-    private void decode(Tree tree, List<Decoded> objects, int depth) {
+    private void decode(Tree tree, Consumer<Decoded> objects, int depth) {
         Fields fields = tree.fields();
         Tree versionTree = fields.required("apiVersion");
         Tree kindTree = fields.required("kind");
@@ -75,6 +98,6 @@ public final class ClusterDecoder {
         Meta meta = Meta.read(fields, decoder.namespaced());
         Object row = decoder.decode(meta, fields);
         fields.end();
-        objects.add(new Decoded(version, kind, meta, row, tree));
+        objects.accept(new Decoded(decoder.apiVersions().get(decoder.apiVersions().indexOf(version)), decoder.kind(), meta, row, tree));
     }
 }

@@ -2,17 +2,12 @@ package io.patchbay.cluster.decode;
 
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import org.snakeyaml.engine.v2.nodes.MappingNode;
-import org.snakeyaml.engine.v2.nodes.Node;
-import org.snakeyaml.engine.v2.nodes.NodeTuple;
-import org.snakeyaml.engine.v2.nodes.ScalarNode;
 
 /**
  * Reads the fields of one object strictly: a field that was neither asked for nor {@linkplain #ignore ignored} is unknown, and {@link #end()}
@@ -28,15 +23,13 @@ public final class Fields {
     }
 
     private final Tree object;
-    private final Map<String, NodeTuple> tuples = new LinkedHashMap<>();
-    private final Set<String> known = new LinkedHashSet<>();
+    private final Parsed.Mapping fields;
+    /** As they were asked for, perhaps more than once: few, and cheaper to look through than to hash. */
+    private final List<String> known = new ArrayList<>();
 
-    Fields(Tree object, MappingNode node) {
+    Fields(Tree object, Parsed.Mapping node) {
         this.object = object;
-        if (node == null) return;
-        for (NodeTuple tuple : node.getValue()) {
-            if (tuple.getKeyNode() instanceof ScalarNode key) tuples.put(key.getValue(), tuple);
-        }
+        this.fields = node == null ? new Parsed.Mapping(List.of(), 0, 0) : node;
     }
 
     /** The object whose fields these are. */
@@ -47,9 +40,9 @@ public final class Fields {
     /** EMPTY is an object, list or string with nothing in it. */
     public State state(String name) {
         known.add(name);
-        NodeTuple tuple = tuples.get(name);
-        if (tuple == null) return State.ABSENT;
-        Tree value = tree(name, tuple);
+        Parsed.Member field = fields.member(name);
+        if (field == null) return State.ABSENT;
+        Tree value = tree(field);
         if (value.isNull()) return State.NULL;
         boolean empty = value.isObject() ? value.entries().isEmpty()
                 : value.isList() ? value.list().isEmpty()
@@ -60,8 +53,8 @@ public final class Fields {
     /** The field if it stands in the text, be it null. */
     public Optional<Tree> any(String name) {
         known.add(name);
-        NodeTuple tuple = tuples.get(name);
-        return tuple == null ? Optional.empty() : Optional.of(tree(name, tuple));
+        Parsed.Member field = fields.member(name);
+        return field == null ? Optional.empty() : Optional.of(tree(field));
     }
 
     /** The field if it stands in the text and isn't null. */
@@ -73,10 +66,11 @@ public final class Fields {
     public Tree required(String name) {
         Optional<Tree> field = optional(name);
         if (field.isPresent()) return field.get();
-        String path = Tree.join(object.path(), name);
+        Step path = object.step().key(name);
         if (object.isPresent() && (object.isObject())) {
-            if (tuples.containsKey(name)) tree(name, tuples.get(name)).problem("is required and must not be null");
-            else reportAt(object, path, "is required");
+            Parsed.Member there = fields.member(name);
+            if (there != null) tree(there).problem("is required and must not be null");
+            else object.rooted(path.toString()).problem("is required");
         }
         return new Tree(object.origin(), null, path, false);
     }
@@ -119,7 +113,9 @@ public final class Fields {
 
     /** Names the fields that exist in the text, asked for or not. */
     public Set<String> names() {
-        return tuples.keySet();
+        Set<String> names = new LinkedHashSet<>();
+        for (Parsed.Member field : fields.members()) names.add(field.key());
+        return names;
     }
 
     /** Reports a field that the kind has but that Patchbay doesn't support: for what would change meaning if it were skipped silently. */
@@ -137,24 +133,20 @@ public final class Fields {
 
     /** Reports the fields that nobody asked for. */
     public void end() {
-        for (String name : tuples.keySet()) {
-            if (known.contains(name)) continue;
-            String near = nearest(name, known);
-            reportAtKey(name, "unknown field" + (near == null ? "" : "; did you mean " + near + "?"));
+        for (Parsed.Member field : fields.members()) {
+            if (known.contains(field.key())) continue;
+            String near = nearest(field.key(), known);
+            reportAtKey(field.key(), "unknown field" + (near == null ? "" : "; did you mean " + near + "?"));
         }
     }
 
-    private Tree tree(String name, NodeTuple tuple) {
-        return new Tree(object.origin(), tuple.getValueNode(), Tree.join(object.path(), name), true);
+    private Tree tree(Parsed.Member field) {
+        return new Tree(object.origin(), field.value(), object.step().key(field.key()), true);
     }
 
     private void reportAtKey(String name, String message) {
-        Node key = tuples.get(name).getKeyNode();
-        object.origin().report(key, Tree.join(object.path(), name), message);
-    }
-
-    private static void reportAt(Tree place, String path, String message) {
-        place.rooted(path).problem(message);
+        Parsed.Member key = fields.member(name);
+        object.origin().report(key.line(), key.column(), object.step().key(name), message);
     }
 
     /** The candidate closest to a misspelt name (case-insensitive edit distance at most a third of its length), or null. */

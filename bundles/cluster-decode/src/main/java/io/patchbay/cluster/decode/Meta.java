@@ -33,7 +33,8 @@ public record Meta(String name, String namespace, Map<String, String> labels, Ma
         }
         String namespace = "";
         if (namespaced) {
-            namespace = f.string("namespace", "default");
+            // the same few for tens of thousands of objects
+            namespace = f.string("namespace", "default").intern();
             String given = namespace;
             f.optional("namespace").filter(t -> given.length() > 63 || !DNS_LABEL.matcher(given).matches())
                     .ifPresent(t -> t.problem("\"" + given + "\" is not a valid namespace name"));

@@ -41,6 +41,13 @@ public final class Texts {
         return out.append('\n').toString();
     }
 
+    /** JSON in one line, without a blank that isn't needed and without a newline. */
+    public static String compactJson(Object value) {
+        StringBuilder out = new StringBuilder();
+        write(value, out, "");
+        return out.toString();
+    }
+
     private static void write(Object value, StringBuilder out, String indent) {
         if (value instanceof Map<?, ?> map) {
             writeAll(map.entrySet().iterator(), out, indent, '{', '}');
@@ -48,7 +55,7 @@ public final class Texts {
             writeAll(list.iterator(), out, indent, '[', ']');
         } else if (value instanceof Map.Entry<?, ?> entry) {
             string(String.valueOf(entry.getKey()), out);
-            out.append(": ");
+            out.append(indent.isEmpty() ? ":" : ": ");
             write(entry.getValue(), out, indent);
         } else if (value == null || value instanceof Number || value instanceof Boolean) {
             out.append(value);
@@ -63,7 +70,7 @@ public final class Texts {
             out.append(close);
             return;
         }
-        String deeper = indent + "  ";
+        String deeper = indent.isEmpty() ? "" : indent + "  ";
         while (items.hasNext()) {
             out.append(deeper);
             write(items.next(), out, deeper);

@@ -5,13 +5,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.snakeyaml.engine.v2.exceptions.Mark;
-import org.snakeyaml.engine.v2.nodes.MappingNode;
-import org.snakeyaml.engine.v2.nodes.Node;
-import org.snakeyaml.engine.v2.nodes.NodeTuple;
-import org.snakeyaml.engine.v2.nodes.ScalarNode;
-import org.snakeyaml.engine.v2.nodes.SequenceNode;
-import org.snakeyaml.engine.v2.nodes.Tag;
 
 /**
  * A value of a YAML or JSON document together with its place in the text.
@@ -23,20 +16,19 @@ import org.snakeyaml.engine.v2.nodes.Tag;
 public final class Tree {
     /** Where a document came from and where its problems go. */
     record Origin(String file, int document, Problems problems) {
-        void report(Node at, String path, String message) {
-            Mark mark = at == null ? null : at.getStartMark().orElse(null);
-            problems.add(new Problem(file, document, mark == null ? 0 : mark.getLine() + 1, mark == null ? 0 : mark.getColumn() + 1, path, message));
+        void report(int line, int column, Step path, String message) {
+            problems.add(new Problem(file, document, line, column, path.toString(), message));
         }
     }
 
     static final Set<String> YAML11_BOOLEANS = Set.of("yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF");
 
     private final Origin origin;
-    private final Node node;
-    private final String path;
+    private final Parsed node;
+    private final Step path;
     private final boolean present;
 
-    Tree(Origin origin, Node node, String path, boolean present) {
+    Tree(Origin origin, Parsed node, Step path, boolean present) {
         this.origin = origin;
         this.node = node;
         this.path = path;
@@ -47,6 +39,10 @@ public final class Tree {
         return origin;
     }
 
+    Step step() {
+        return path;
+    }
+
     /** False for the placeholder of a required field that is missing: its getters answer placeholders and report nothing more. */
     public boolean isPresent() {
         return present;
@@ -54,7 +50,7 @@ public final class Tree {
 
     /** The field's path from the document's root, as in {@code spec.ports[0].name}. */
     public String path() {
-        return path;
+        return path.toString();
     }
 
     public String file() {
@@ -68,12 +64,12 @@ public final class Tree {
 
     /** From 1; 0 if unknown. */
     public int line() {
-        return node == null ? 0 : node.getStartMark().map(m -> m.getLine() + 1).orElse(0);
+        return node == null ? 0 : node.line();
     }
 
     /** Reports a problem at this value. */
     public void problem(String message) {
-        if (present) origin.report(node, path, message);
+        if (present) origin.report(node == null ? 0 : node.line(), node == null ? 0 : node.column(), path, message);
     }
 
     /** Where this document's problems go. */
@@ -83,48 +79,48 @@ public final class Tree {
 
     /** The same value under another path: for wrappers such as a List's items, whose users expect paths from the object's own root. */
     public Tree rooted(String newPath) {
-        return new Tree(origin, node, newPath, present);
+        return new Tree(origin, node, new Step(null, newPath), present);
     }
 
     public boolean isNull() {
-        return node instanceof ScalarNode && node.getTag().equals(Tag.NULL);
+        return node instanceof Parsed.Scalar s && s.type() == Parsed.Type.NULL;
     }
 
     public boolean isObject() {
-        return node instanceof MappingNode;
+        return node instanceof Parsed.Mapping;
     }
 
     public boolean isList() {
-        return node instanceof SequenceNode;
+        return node instanceof Parsed.Sequence;
     }
 
     public boolean isString() {
-        return node instanceof ScalarNode && node.getTag().equals(Tag.STR);
+        return node instanceof Parsed.Scalar s && s.type() == Parsed.Type.STRING;
     }
 
     public boolean isInteger() {
-        return node instanceof ScalarNode && node.getTag().equals(Tag.INT);
+        return node instanceof Parsed.Scalar s && s.type() == Parsed.Type.INTEGER;
     }
 
     public boolean isBoolean() {
-        return node instanceof ScalarNode && node.getTag().equals(Tag.BOOL);
+        return node instanceof Parsed.Scalar s && s.type() == Parsed.Type.BOOLEAN;
     }
 
     /** Starts the strict reading of an object: see {@link Fields}. Something else than an object is reported. */
     public Fields fields() {
-        if (present && !(node instanceof MappingNode)) problem("must be an object, not " + describe());
-        return new Fields(this, node instanceof MappingNode map ? map : null);
+        if (present && !(node instanceof Parsed.Mapping)) problem("must be an object, not " + describe());
+        return new Fields(this, node instanceof Parsed.Mapping map ? map : null);
     }
 
     /** The items of a list. */
     public List<Tree> list() {
         if (!present) return List.of();
-        if (!(node instanceof SequenceNode list)) {
+        if (!(node instanceof Parsed.Sequence list)) {
             problem("must be a list, not " + describe());
             return List.of();
         }
-        List<Tree> items = new ArrayList<>(list.getValue().size());
-        for (Node item : list.getValue()) items.add(new Tree(origin, item, path + "[" + items.size() + "]", true));
+        List<Tree> items = new ArrayList<>(list.items().size());
+        for (Parsed item : list.items()) items.add(new Tree(origin, item, path.item(items.size()), true));
         return items;
     }
 
@@ -136,15 +132,12 @@ public final class Tree {
     /** An object's values by key, in the text's order: for maps with free keys. */
     public Map<String, Tree> entries() {
         if (!present) return Map.of();
-        if (!(node instanceof MappingNode map)) {
+        if (!(node instanceof Parsed.Mapping map)) {
             problem("must be an object, not " + describe());
             return Map.of();
         }
         Map<String, Tree> entries = new LinkedHashMap<>();
-        for (NodeTuple tuple : map.getValue()) {
-            String key = ((ScalarNode) tuple.getKeyNode()).getValue();
-            entries.put(key, new Tree(origin, tuple.getValueNode(), join(path, key), true));
-        }
+        for (Parsed.Member member : map.members()) entries.put(member.key(), new Tree(origin, member.value(), path.key(member.key()), true));
         return entries;
     }
 
@@ -158,14 +151,14 @@ public final class Tree {
     public String string() {
         if (!present) return "";
         if (!isString()) {
-            problem("must be a string, not " + describe() + (node instanceof ScalarNode && !isNull() ? "; put it in quotes" : ""));
+            problem("must be a string, not " + describe() + (node instanceof Parsed.Scalar && !isNull() ? "; put it in quotes" : ""));
             return "";
         }
-        ScalarNode scalar = (ScalarNode) node;
-        if (scalar.isPlain() && YAML11_BOOLEANS.contains(scalar.getValue())) {
-            problem("Kubernetes reads an unquoted " + scalar.getValue() + " as a boolean; put it in quotes");
+        Parsed.Scalar scalar = (Parsed.Scalar) node;
+        if (scalar.plain() && YAML11_BOOLEANS.contains(scalar.text())) {
+            problem("Kubernetes reads an unquoted " + scalar.text() + " as a boolean; put it in quotes");
         }
-        return scalar.getValue();
+        return scalar.text();
     }
 
     /** A string that must not be empty. */
@@ -204,7 +197,7 @@ public final class Tree {
         }
         long value;
         try {
-            String text = ((ScalarNode) node).getValue();
+            String text = ((Parsed.Scalar) node).text();
             if (text.startsWith("0x")) value = Long.parseLong(text.substring(2), 16);
             else if (text.startsWith("0o")) value = Long.parseLong(text.substring(2), 8);
             else value = Long.parseLong(text);
@@ -230,7 +223,7 @@ public final class Tree {
             problem("must be true or false, not " + describe());
             return false;
         }
-        return Boolean.parseBoolean(((ScalarNode) node).getValue());
+        return Boolean.parseBoolean(((Parsed.Scalar) node).text());
     }
 
     /** The subtree as plain Java values: Map (in the text's order), List, String, Long or BigInteger, Double, Boolean, null. */
@@ -238,47 +231,44 @@ public final class Tree {
         return value(node);
     }
 
-    private static Object value(Node node) {
-        if (node instanceof MappingNode map) {
+    private static Object value(Parsed node) {
+        if (node instanceof Parsed.Mapping map) {
             Map<String, Object> result = new LinkedHashMap<>();
-            for (NodeTuple tuple : map.getValue()) result.put(((ScalarNode) tuple.getKeyNode()).getValue(), value(tuple.getValueNode()));
+            for (Parsed.Member member : map.members()) result.put(member.key(), value(member.value()));
             return result;
         }
-        if (node instanceof SequenceNode list) {
-            List<Object> result = new ArrayList<>(list.getValue().size());
-            for (Node item : list.getValue()) result.add(value(item));
+        if (node instanceof Parsed.Sequence list) {
+            List<Object> result = new ArrayList<>(list.items().size());
+            for (Parsed item : list.items()) result.add(value(item));
             return result;
         }
-        if (!(node instanceof ScalarNode scalar) || scalar.getTag().equals(Tag.NULL)) return null;
-        String text = scalar.getValue();
-        if (scalar.getTag().equals(Tag.BOOL)) return Boolean.valueOf(text);
+        if (!(node instanceof Parsed.Scalar scalar)) return null;
+        String text = scalar.text();
         try {
-            if (scalar.getTag().equals(Tag.INT)) return Long.valueOf(text);
-            if (scalar.getTag().equals(Tag.FLOAT)) return Double.valueOf(text);
+            return switch (scalar.type()) {
+                case NULL -> null;
+                case BOOLEAN -> Boolean.valueOf(text);
+                case INTEGER -> Long.valueOf(text);
+                case FLOAT -> Double.valueOf(text);
+                case STRING -> text;
+            };
         } catch (NumberFormatException e) {
             return text;
         }
-        return text;
     }
 
     String describe() {
-        if (node instanceof MappingNode) return "an object";
-        if (node instanceof SequenceNode) return "a list";
+        if (node instanceof Parsed.Mapping) return "an object";
+        if (node instanceof Parsed.Sequence) return "a list";
         if (isNull()) return "null";
-        if (isString()) return "the string \"" + shorten(((ScalarNode) node).getValue()) + "\"";
-        if (isBoolean()) return "the boolean " + ((ScalarNode) node).getValue();
-        if (node instanceof ScalarNode scalar) return "the number " + shorten(scalar.getValue());
+        if (isString()) return "the string \"" + shorten(((Parsed.Scalar) node).text()) + "\"";
+        if (isBoolean()) return "the boolean " + ((Parsed.Scalar) node).text();
+        if (node instanceof Parsed.Scalar scalar) return "the number " + shorten(scalar.text());
         return "nothing";
     }
 
     private static String shorten(String text) {
         return text.length() <= 60 ? text : text.substring(0, 57) + "...";
-    }
-
-    static String join(String path, String key) {
-        boolean plain = !key.isEmpty() && key.chars().allMatch(c -> c < 128 && (Character.isLetterOrDigit(c) || c == '_' || c == '-' || c == '$'));
-        if (!plain) return path + "[" + key + "]";
-        return path.isEmpty() ? key : path + "." + key;
     }
 
     @Override

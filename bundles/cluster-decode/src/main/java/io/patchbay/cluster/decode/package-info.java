@@ -3,7 +3,7 @@
  * document, line, column and field; absent, null and empty are three different things.
  */
 @Export
-@Version("1.0.0")
+@Version("1.1.0")
 package io.patchbay.cluster.decode;
 
 import org.osgi.annotation.bundle.Export;

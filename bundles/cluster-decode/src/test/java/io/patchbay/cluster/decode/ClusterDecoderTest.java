@@ -279,4 +279,36 @@ class ClusterDecoderTest {
                 file f.yaml, document 2, line 10, column 5: spec.ports[0].port: is required
                 file f.yaml, document 2, line 10, column 5: spec.ports[0].prot: unknown field; did you mean port?""", e.getMessage());
     }
+
+    /** As kubectl writes lists: the items before the kind. They are not kept until the end, and their places and order are as in any list. */
+    @Test
+    void itemsComeBeforeTheKind() throws DecodeException {
+        List<Decoded> all = decode("apiVersion: v1\nitems:\n- &a {apiVersion: v1, kind: Namespace, metadata: {name: a, labels: &l {x: y}}}\n"
+                + "- {apiVersion: v1, kind: Namespace, metadata: {name: b, labels: *l}}\nkind: List\nmetadata: {resourceVersion: ''}\n");
+        assertEquals(List.of("Namespace a", "Namespace b"), all.stream().map(Decoded::key).toList());
+        assertEquals(Map.of("x", "y"), all.get(1).meta().labels());
+        assertEquals(4, all.get(1).tree().line());
+        assertEquals("file f, document 1, line 2, column 9: items[0].kind: \"Nodde\" is not a kind that Patchbay knows; did you mean Node?",
+                org.junit.jupiter.api.Assertions.assertThrows(DecodeException.class, () -> ClusterDecoder.standard().decode("f",
+                        "items:\n- kind: Nodde\n  apiVersion: v1\nkind: List\napiVersion: v1\n".getBytes(java.nio.charset.StandardCharsets.UTF_8))).getMessage());
+        assertTrue(org.junit.jupiter.api.Assertions.assertThrows(DecodeException.class, () -> decode("{apiVersion: v1, kind: Namespace, metadata: {name: a}, items: []}"))
+                .getMessage().contains("items: unknown field"));
+    }
+
+    /** JSON in order is read without places; one that is not names them all the same. */
+    @Test
+    void jsonIsTakenAsYamlWouldBe() throws DecodeException {
+        String service = "{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"s\"},\n \"spec\": {\"clusterIP\": \"10.96.0.1\", \"ports\": [{\"port\": 80, \"targetPort\": \"http\"}]}}";
+        String list = "{\"kind\": \"List\", \"apiVersion\": \"v1\", \"items\": [\n" + service + "\n]}";
+        assertEquals(decode("# not JSON\n" + list).get(0).row(), decode(list).get(0).row());
+        assertEquals(decode("# not JSON\n" + list).get(0).tree().value(), decode(list).get(0).tree().value());
+        assertEquals(2, decode(list).get(0).tree().line());
+        for (String[] wrong : new String[][] {{"\"port\": 80", "\"prot\": 80"}, {"80,", "80, \"port\": 81,"}, {"]}}", "]}"}, {"10.96.0.1", "x"}, {"80", "1e2"}}) {
+            String bad = list.replace(wrong[0], wrong[1]);
+            DecodeException json = org.junit.jupiter.api.Assertions.assertThrows(DecodeException.class, () -> decode(bad));
+            DecodeException yaml = org.junit.jupiter.api.Assertions.assertThrows(DecodeException.class, () -> decode(" # not JSON\n" + bad));
+            assertEquals(yaml.getMessage().replaceAll("line \\d+", "line"), json.getMessage().replaceAll("line \\d+", "line"));
+            assertTrue(json.getMessage().contains("line 3, column") || json.getMessage().contains("line 4, column"), json.getMessage());
+        }
+    }
 }

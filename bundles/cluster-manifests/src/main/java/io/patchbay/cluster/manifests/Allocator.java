@@ -6,7 +6,6 @@ import io.patchbay.api.cluster.Service;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.net.Prefix;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -14,6 +13,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.IntPredicate;
+import java.util.function.Predicate;
 
 /**
  * Gives nodes their pod CIDRs and services their addresses and node ports. Pure: the caller holds the folder's lock, has read the records and
@@ -55,15 +56,16 @@ final class Allocator {
 
     /** What a service still lacks: whether {@link #service} would change its record. */
     boolean lacks(Service s, ServiceRecord record) {
-        return !service(s, record, Set.of(), Set.of()).equals(record);
+        return !service(s, record, ip -> false, port -> false).equals(record);
     }
 
     /** The record of a service, completed as far as the ranges allow. */
-    ServiceRecord service(Service s, ServiceRecord record, Collection<IpAddress> takenIps, Collection<Integer> takenPorts) {
+    ServiceRecord service(Service s, ServiceRecord record, Predicate<IpAddress> takenIps, IntPredicate takenPorts) {
         List<IpAddress> ips = new ArrayList<>(record.clusterIps());
         boolean wantsIp = !s.headless() && s.type() != Service.Type.EXTERNAL_NAME && s.clusterIps().isEmpty();
         if (!wantsIp) ips.clear();
-        Set<Integer> ports = new HashSet<>(takenPorts);
+        Set<Integer> own = new HashSet<>();
+        IntPredicate ports = p -> own.contains(p) || takenPorts.test(p);
         if (wantsIp) {
             for (Prefix range : settings.serviceCidrs()) {
                 if (!ips.isEmpty() && !s.dualStack()) break;
@@ -81,7 +83,7 @@ final class Allocator {
                 Integer number = record.nodePorts().get(key);
                 if (number == null) number = port(s.key() + " " + key, ports);
                 if (number == 0) continue;
-                ports.add(number);
+                own.add(number);
                 nodePorts.put(key, number);
             }
         }
@@ -93,26 +95,33 @@ final class Allocator {
     }
 
     /** Starts at a place that the name decides, so that concurrent and repeated allocations agree; the low band is left for addresses by hand. */
-    private static Optional<IpAddress> address(Prefix range, ObjectKey key, Collection<IpAddress> taken) {
+    private static Optional<IpAddress> address(Prefix range, ObjectKey key, Predicate<IpAddress> taken) {
         int bits = (range.address().isV4() ? 32 : 128) - range.length();
         long size = 1L << Math.min(bits, 30);
         long low = size <= 32 ? 1 : Math.min(Math.max(16, size / 16), 256);
         long usable = size - 1 - low;
         if (usable <= 0) return Optional.empty();
         long start = Math.floorMod(key.toString().hashCode() * 0x9E3779B1L, usable);
+        // not one after the other: addresses by hand come in long rows
+        long step = Math.max(1, Math.floorMod(start * 31 + 7, usable));
+        while (gcd(step, usable) != 1) step++;
         for (long i = 0; i < usable; i++) {
-            IpAddress candidate = range.address().plus(low + (start + i) % usable);
-            if (!taken.contains(candidate)) return Optional.of(candidate);
+            IpAddress candidate = range.address().plus(low + (start + i * step) % usable);
+            if (!taken.test(candidate)) return Optional.of(candidate);
         }
         return Optional.empty();
     }
 
-    private int port(String seed, Set<Integer> taken) {
+    private static long gcd(long a, long b) {
+        return b == 0 ? a : gcd(b, a % b);
+    }
+
+    private int port(String seed, IntPredicate taken) {
         int count = settings.nodePortMax() - settings.nodePortMin() + 1;
         int start = Math.floorMod(seed.hashCode() * 0x9E3779B1, count);
         for (int i = 0; i < count; i++) {
             int candidate = settings.nodePortMin() + (start + i) % count;
-            if (!taken.contains(candidate)) return candidate;
+            if (!taken.test(candidate)) return candidate;
         }
         return 0;
     }

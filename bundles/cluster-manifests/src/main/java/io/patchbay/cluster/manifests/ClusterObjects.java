@@ -10,7 +10,6 @@ import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.cluster.policy.CidrGroup;
 import io.patchbay.api.cluster.policy.PolicyObject;
-import io.patchbay.cluster.decode.Decoded;
 import io.patchbay.cluster.decode.PodObject;
 import java.util.List;
 import java.util.Map;
@@ -20,10 +19,9 @@ import java.util.Map;
  *
  * @param desiredPods what the nodes' kubelets shall run, with the node each was given ("" if none fits): of Pods and of workloads' templates
  * @param pods        the pods with their status; those that were deleted and still terminate too
- * @param manifests   what the user applied, as decoded, by {@link Decoded#key()}
  */
 public record ClusterObjects(Map<String, Namespace> namespaces, Map<String, Node> nodes, Map<ObjectKey, PodObject> desiredPods,
                              Map<ObjectKey, Pod> pods, Map<ObjectKey, Service> services, Map<ObjectKey, EndpointSlice> endpointSlices,
                              Map<Long, CiliumIdentity> identities, Map<ObjectKey, ConfigMap> configMaps, List<PolicyObject> policies,
-                             List<CidrGroup> cidrGroups, Map<String, Decoded> manifests) {
+                             List<CidrGroup> cidrGroups) {
 }

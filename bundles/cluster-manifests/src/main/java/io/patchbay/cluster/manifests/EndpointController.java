@@ -2,7 +2,6 @@ package io.patchbay.cluster.manifests;
 
 import io.patchbay.api.cluster.EndpointSlice;
 import io.patchbay.api.cluster.Node;
-import io.patchbay.api.cluster.ObjectKey;
 import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.net.IpAddress;
@@ -14,8 +13,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
-import java.util.TreeMap;
 
 /**
  * Makes endpoint slices of services and pods, as kube-controller-manager does: one slice a family and set of resolved ports (a port's name can
@@ -25,7 +22,8 @@ final class EndpointController {
     private final Map<String, Map<Map.Entry<String, String>, List<Pod>>> byLabel = new HashMap<>();
     private final Map<String, Node> nodes;
 
-    private EndpointController(Collection<Pod> pods, Map<String, Node> nodes) {
+    /** @param pods in the order in which endpoints shall be listed */
+    EndpointController(Collection<Pod> pods, Map<String, Node> nodes) {
         this.nodes = nodes;
         for (Pod pod : pods) {
             if (pod.nodeName().isEmpty() || pod.ips().isEmpty() || pod.phase().isEnded()) continue;
@@ -34,18 +32,8 @@ final class EndpointController {
         }
     }
 
-    /** @param pods in the order in which endpoints shall be listed */
-    static SortedMap<ObjectKey, EndpointSlice> slices(Collection<Service> services, Collection<Pod> pods, Map<String, Node> nodes) {
-        EndpointController c = new EndpointController(pods, nodes);
-        SortedMap<ObjectKey, EndpointSlice> slices = new TreeMap<>();
-        for (Service service : services) {
-            if (service.selector().isEmpty() || service.type() == Service.Type.EXTERNAL_NAME) continue;
-            for (EndpointSlice slice : c.slices(service)) slices.put(slice.key(), slice);
-        }
-        return slices;
-    }
-
-    private List<EndpointSlice> slices(Service service) {
+    /** Of a service with a selector. */
+    List<EndpointSlice> slices(Service service) {
         boolean headless = service.clusterIps().isEmpty();
         List<EndpointSlice> slices = new ArrayList<>();
         for (boolean v4 : new boolean[] {true, false}) {

@@ -23,12 +23,13 @@ import java.util.Optional;
  */
 public record PodStatus(Pod pod, String containerId) {
     static PodStatus read(String file, byte[] text, Problems problems) {
-        List<Tree> trees = Trees.read(file, text, problems);
-        if (trees.size() != 1) {
-            if (problems.isEmpty()) problems.add(new io.patchbay.cluster.decode.Problem(file, 0, 0, 0, "", "must hold one JSON object"));
-            return null;
-        }
-        Fields f = trees.get(0).fields();
+        List<PodStatus> statuses = Trees.each(file, text, problems, (document, into) -> into.add(read(document.fields())));
+        if (statuses.size() == 1) return statuses.get(0);
+        if (problems.isEmpty()) problems.add(new io.patchbay.cluster.decode.Problem(file, 0, 0, 0, "", "must hold one JSON object"));
+        return null;
+    }
+
+    private static PodStatus read(Fields f) {
         Pod.Builder b = Pod.builder(f.required("namespace").nonEmpty(), f.required("name").nonEmpty());
         b.uid(f.string("uid", "")).nodeName(f.string("nodeName", "")).labels(f.stringMap("labels")).annotations(f.stringMap("annotations"))
                 .serviceAccount(f.string("serviceAccount", "default")).hostNetwork(f.bool("hostNetwork", false));

@@ -4,9 +4,6 @@ import io.patchbay.api.cluster.ObjectKey;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.cluster.decode.Fields;
-import io.patchbay.cluster.decode.Problems;
-import io.patchbay.cluster.decode.Tree;
-import io.patchbay.cluster.decode.Trees;
 import io.patchbay.cluster.decode.Values;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -14,21 +11,22 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * What a service was given that its manifest leaves open, {@code objects/services/<namespace>_<name>.json}.
+ * What a service was given that its manifest leaves open.
  *
  * @param nodePorts by port name and protocol, as in {@code http/TCP}
  */
 record ServiceRecord(ObjectKey key, List<IpAddress> clusterIps, Map<String, Integer> nodePorts, int healthCheckNodePort) {
-    static ServiceRecord read(String file, byte[] text, Problems problems) {
-        List<Tree> trees = Trees.read(file, text, problems);
-        if (trees.isEmpty()) return null;
-        Fields f = trees.get(0).fields();
+    static ServiceRecord read(Fields f) {
         Map<String, Integer> ports = new LinkedHashMap<>();
         f.optional("nodePorts").ifPresent(t -> t.entries().forEach((k, v) -> ports.put(k, v.integer(1, 65535))));
         ServiceRecord record = new ServiceRecord(new ObjectKey(f.required("namespace").nonEmpty(), f.required("name").nonEmpty()),
                 Values.addresses(f.list("clusterIPs")), ports, f.integer("healthCheckNodePort", 0, 65535, 0));
         f.end();
         return record;
+    }
+
+    static ServiceRecord empty(ObjectKey key) {
+        return new ServiceRecord(key, List.of(), Map.of(), 0);
     }
 
     static String portKey(Service.Port port) {

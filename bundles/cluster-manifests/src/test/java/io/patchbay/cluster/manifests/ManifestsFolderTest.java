@@ -344,6 +344,106 @@ class ManifestsFolderTest {
         }
     }
 
+    /** A service and a slice of ten for each number. */
+    private static String many(int from, int to, int port) {
+        StringBuilder text = new StringBuilder("{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {\"name\": \"many\"}}");
+        for (int i = from; i < to; i++) {
+            text.append(",\n{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"s").append(i).append("\", \"namespace\": \"many\"}, \"spec\": {\"ports\": [{\"port\": ")
+                    .append(port).append("}]}},\n{\"apiVersion\": \"discovery.k8s.io/v1\", \"kind\": \"EndpointSlice\", \"metadata\": {\"name\": \"s").append(i)
+                    .append("-1\", \"namespace\": \"many\", \"labels\": {\"kubernetes.io/service-name\": \"s").append(i).append("\"}}, \"addressType\": \"IPv4\", \"ports\": [{\"port\": 80}], \"endpoints\": [");
+            for (int e = 0; e < 10; e++) text.append(e == 0 ? "" : ", ").append("{\"addresses\": [\"10.").append(e).append('.').append(i >> 8).append('.').append(i & 255).append("\"]}");
+            text.append("]}");
+        }
+        return text.append("\n]}\n").toString();
+    }
+
+    private Map<String, Object> filesWithTimes(String where) throws IOException {
+        Map<String, Object> files = new java.util.TreeMap<>();
+        try (var list = Files.list(directory.resolve(where))) {
+            for (Path p : list.toList()) files.put(p.getFileName().toString(), Files.readAttributes(p, java.nio.file.attribute.BasicFileAttributes.class).fileKey());
+        }
+        return files;
+    }
+
+    private static int changed(Map<String, Object> before, Map<String, Object> after) {
+        return (int) after.entrySet().stream().filter(e -> !e.getValue().equals(before.get(e.getKey()))).count();
+    }
+
+    /** Three thousand services at once were six thousand files, each synced and read by every node, and a change of one looked at all. */
+    @Test
+    void thousandsOfObjectsAreFewFilesAndAChangeOfOneTouchesOne() throws Exception {
+        assertEquals(6001, folder.apply(List.of(input(many(0, 3000, 80)))).size());
+        Map<String, Object> manifests = filesWithTimes("manifests");
+        assertEquals(61, manifests.size());
+        ClusterObjects before = good();
+        assertEquals(3000, before.services().size());
+        assertEquals(3000, new HashSet<>(before.services().values().stream().map(s -> s.clusterIps().get(0)).toList()).size());
+        Map<String, Object> records = filesWithTimes("objects/services");
+        assertTrue(records.size() <= 256, records.size() + " files");
+
+        assertEquals(List.of("namespace/many unchanged", "service/s1234 in many configured", "endpointslice/s1234-1 in many unchanged"),
+                folder.apply(List.of(input(many(1234, 1235, 81)))).stream().map(Object::toString).toList());
+        assertEquals(1, changed(manifests, filesWithTimes("manifests")));
+        ClusterObjects after = good();
+        assertEquals(0, changed(records, filesWithTimes("objects/services")), "what was given stays");
+        ObjectKey key = new ObjectKey("many", "s1234");
+        assertEquals(81, after.services().get(key).ports().get(0).port());
+        assertEquals(before.services().get(key).clusterIps(), after.services().get(key).clusterIps());
+        assertTrue(after.endpointSlices() == before.endpointSlices() && after.pods() == before.pods(), "kinds without a change are the same objects");
+        assertEquals(1, after.services().entrySet().stream().filter(e -> before.services().get(e.getKey()) != e.getValue()).count(), "and so are the other rows");
+        assertEquals(after.services(), new ManifestsFolder(directory).refresh().objects().orElseThrow().services(), "as one who reads it all anew has it");
+        assertEquals(after.endpointSlices(), new ManifestsFolder(directory).refresh().objects().orElseThrow().endpointSlices());
+
+        assertEquals(3, folder.delete(List.of(input(many(1234, 1235, 81).replace("\"Namespace\", \"metadata\": {\"name\": \"many\"}", "\"Service\", \"metadata\": {\"name\": \"s7\", \"namespace\": \"many\"}, \"spec\": {\"ports\": [{\"port\": 1}]}")))).size());
+        assertEquals(2998, good().services().size());
+        assertEquals(2999, good().endpointSlices().size());
+        assertThrows(DecodeException.class, () -> folder.apply(List.of(input(many(0, 200, 80).replace("s150\"", "s 150\"")))));
+        assertEquals(2998, good().services().size());
+    }
+
+    /** What a change needs is found among what is there; what is refused leaves no trace in it. */
+    @Test
+    void whatIsRefusedTogetherIsForgottenWithItsCause() throws Exception {
+        String service = "{apiVersion: v1, kind: Service, metadata: {name: NAME, namespace: n}, spec: {clusterIP: 10.96.0.9, ports: [{port: 1}]}}\n";
+        folder.apply(List.of(input("{apiVersion: v1, kind: Namespace, metadata: {name: n}}\n---\n" + service.replace("NAME", "a"))));
+        for (int round = 0; round < 2; round++) {
+            DecodeException e = assertThrows(DecodeException.class, () -> folder.apply(List.of(input(service.replace("NAME", "b")))));
+            assertTrue(e.getMessage().endsWith("10.96.0.9 belongs to the service n/a"), e.getMessage());
+            good();
+        }
+        manifest("b.yaml", service.replace("NAME", "b"));
+        assertEquals(1, folder.refresh().problems().size());
+        manifest("service_n_a.yaml", service.replace("NAME", "a").replace("10.96.0.9", "10.96.0.10"));
+        assertEquals(2, good().services().size());
+        // they swap their addresses in one change
+        folder.apply(List.of(input(service.replace("NAME", "a")), input(service.replace("NAME", "b").replace("10.96.0.9", "10.96.0.10"))));
+        assertEquals(List.of(IpAddress.parse("10.96.0.9")), good().services().get(new ObjectKey("n", "a")).clusterIps());
+        Files.delete(directory.resolve("manifests/namespace_n.yaml"));
+        assertEquals(2, folder.refresh().problems().stream().filter(p -> p.toString().endsWith("there is no namespace \"n\"")).count());
+        assertEquals(2, folder.refresh().objects().orElseThrow().services().size());
+    }
+
+    @Test
+    void servicesFollowThePodsThatTheySelect() throws Exception {
+        manifest("n.yaml", NODES);
+        manifest("p.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {app: a, tier: x}}, spec: {nodeName: node1, containers: [{name: c}]}}");
+        String service = "{apiVersion: v1, kind: Service, metadata: {name: NAME}, spec: {selector: {app: NAME, tier: x}, ports: [{port: 1}]}}\n";
+        manifest("s.yaml", service.replace("NAME", "a") + "---\n" + service.replace("NAME", "b"));
+        run(good().desiredPods().get(new ObjectKey("default", "p")), "10.244.0.9", true, false);
+        assertEquals(List.of(1, 0), good().endpointSlices().values().stream().map(s -> s.endpoints().size()).toList());
+        manifest("p.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {app: b, tier: x}}, spec: {nodeName: node1, containers: [{name: c}]}}");
+        assertEquals(List.of(0, 1), good().endpointSlices().values().stream().map(s -> s.endpoints().size()).toList());
+        // a slice by hand takes the place of one that was made, and gives it back
+        manifest("hand.yaml", "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: b-v4-0, labels: {kubernetes.io/service-name: b}}, addressType: IPv4, endpoints: [{addresses: [10.9.9.9]}, {addresses: [10.9.9.8]}]}");
+        assertEquals(List.of(0, 2), good().endpointSlices().values().stream().map(s -> s.endpoints().size()).toList());
+        Files.delete(directory.resolve("manifests/hand.yaml"));
+        assertEquals(List.of(0, 1), good().endpointSlices().values().stream().map(s -> s.endpoints().size()).toList());
+        manifest("n.yaml", NODES.replace("z1", "z2"));
+        assertEquals("z2", good().endpointSlices().get(new ObjectKey("default", "b-v4-0")).endpoints().get(0).zone());
+        manifest("s.yaml", service.replace("NAME", "a"));
+        assertEquals(Set.of(new ObjectKey("default", "a-v4-0")), good().endpointSlices().keySet());
+    }
+
     @Test
     void anIdentityNumberHasOneClaimant() throws Exception {
         ExecutorService pool = Executors.newFixedThreadPool(4);

@@ -9,8 +9,9 @@ import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.labels.Label;
 import io.patchbay.api.net.IpAddress;
-import io.patchbay.cluster.decode.Decoded;
 import io.patchbay.cluster.manifests.ClusterObjects;
+import io.patchbay.cluster.manifests.Manifest;
+import io.patchbay.cluster.manifests.ManifestsFolder;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,12 +19,13 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /** Objects in Kubernetes' own shape and columns, for {@code manifests get}: the manifest, with what the cluster added to it. */
 final class Kubernetes {
-    /** An object for the user: its columns for the table, and itself. */
-    record Item(String namespace, String name, List<String> cells, Map<String, Object> object) {
+    /** An object for the user: its columns for the table, and itself, for which its manifest is read. */
+    record Item(String namespace, String name, List<String> cells, Supplier<Map<String, Object>> object) {
     }
 
     /** A kind that can be asked for. */
@@ -36,7 +38,14 @@ final class Kubernetes {
             Map.entry("ccnp", "CiliumClusterwideNetworkPolicy"), Map.entry("ccg", "CiliumCIDRGroup"), Map.entry("ciliumid", "CiliumIdentity"),
             Map.entry("eps", "EndpointSlice"), Map.entry("sa", "ServiceAccount"));
 
-    private Kubernetes() {
+    private final ClusterObjects c;
+    private final ManifestsFolder folder;
+    private final ManifestsFolder.ManifestTexts texts;
+
+    Kubernetes(ClusterObjects objects, ManifestsFolder folder) {
+        this.c = objects;
+        this.folder = folder;
+        this.texts = folder.new ManifestTexts();
     }
 
     /** The kind that a user's word means: kind, plural or short name, in any case. */
@@ -50,50 +59,53 @@ final class Kubernetes {
         }).findFirst();
     }
 
-    static View view(String kind, ClusterObjects c) {
+    View view(String kind) {
         List<Item> items = new ArrayList<>();
         switch (kind) {
             case "Namespace" -> {
                 for (Namespace n : c.namespaces().values()) {
-                    Map<String, Object> o = base(c, kind, "v1", "", n.name(), n.labels(), n.annotations());
-                    o.put("status", Map.of("phase", "Active"));
-                    items.add(new Item("", n.name(), List.of("Active"), o));
+                    items.add(new Item("", n.name(), List.of("Active"), () -> {
+                        Map<String, Object> o = base(kind, "v1", "", n.name(), n.labels(), n.annotations());
+                        o.put("status", Map.of("phase", "Active"));
+                        return o;
+                    }));
                 }
                 return new View(kind, false, List.of("STATUS"), items);
             }
             case "Node" -> {
-                for (Node n : c.nodes().values()) items.add(node(c, n));
+                for (Node n : c.nodes().values()) items.add(node(n));
                 return new View(kind, false, List.of("INTERNAL-IP", "POD-CIDR"), items);
             }
             case "Pod" -> {
-                for (Pod p : c.pods().values()) items.add(pod(c, p));
+                for (Pod p : c.pods().values()) items.add(pod(p));
                 return new View(kind, true, List.of("READY", "STATUS", "IP", "NODE"), items);
             }
             case "Service" -> {
-                for (Service s : c.services().values()) items.add(service(c, s));
+                for (Service s : c.services().values()) items.add(service(s));
                 return new View(kind, true, List.of("TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)"), items);
             }
             case "EndpointSlice" -> {
-                for (EndpointSlice s : c.endpointSlices().values()) items.add(slice(c, s));
+                for (EndpointSlice s : c.endpointSlices().values()) items.add(slice(s));
                 return new View(kind, true, List.of("ADDRESSTYPE", "PORTS", "ENDPOINTS"), items);
             }
             case "CiliumIdentity" -> {
                 for (CiliumIdentity i : c.identities().values()) {
-                    Map<String, Object> o = base(c, kind, "cilium.io/v2", "", Long.toString(i.id()), Map.of(), Map.of());
-                    Map<String, Object> labels = new LinkedHashMap<>();
-                    for (Label label : i.labels()) labels.put(label.source() + ":" + label.key(), label.value());
-                    o.put("security-labels", labels);
-                    items.add(new Item("", Long.toString(i.id()), List.of(i.labels().toString()), o));
+                    items.add(new Item("", Long.toString(i.id()), List.of(i.labels().toString()), () -> {
+                        Map<String, Object> o = base(kind, "cilium.io/v2", "", Long.toString(i.id()), Map.of(), Map.of());
+                        Map<String, Object> labels = new LinkedHashMap<>();
+                        for (Label label : i.labels()) labels.put(label.source() + ":" + label.key(), label.value());
+                        o.put("security-labels", labels);
+                        return o;
+                    }));
                 }
                 return new View(kind, false, List.of("LABELS"), items);
             }
             default -> {
                 boolean namespaced = false;
-                for (Decoded d : c.manifests().values()) {
-                    if (!d.kind().equals(kind)) continue;
-                    namespaced |= !d.meta().namespace().isEmpty();
-                    Map<String, Object> o = base(c, kind, d.apiVersion(), d.meta().namespace(), d.meta().name(), d.meta().labels(), d.meta().annotations());
-                    items.add(new Item(d.meta().namespace(), d.meta().name(), List.of(), o));
+                for (Manifest m : folder.manifests(kind)) {
+                    namespaced |= !m.meta().namespace().isEmpty();
+                    items.add(new Item(m.meta().namespace(), m.meta().name(), List.of(),
+                            () -> base(kind, m.apiVersion(), m.meta().namespace(), m.meta().name(), m.meta().labels(), m.meta().annotations())));
                 }
                 return new View(kind, namespaced, List.of(), items);
             }
@@ -101,7 +113,7 @@ final class Kubernetes {
     }
 
     /** The manifest's object if there is one, with its metadata completed. */
-    private static Map<String, Object> base(ClusterObjects c, String kind, String version, String namespace, String name, Map<String, String> labels,
+    private Map<String, Object> base(String kind, String version, String namespace, String name, Map<String, String> labels,
                                             Map<String, String> annotations) {
         Map<String, Object> o = new LinkedHashMap<>();
         o.put("apiVersion", version);
@@ -112,8 +124,7 @@ final class Kubernetes {
         if (!labels.isEmpty()) metadata.put("labels", new TreeMap<>(labels));
         if (!annotations.isEmpty()) metadata.put("annotations", new TreeMap<>(annotations));
         o.put("metadata", metadata);
-        Decoded d = c.manifests().get(kind + " " + (namespace.isEmpty() ? name : namespace + "/" + name));
-        if (d != null && d.tree().value() instanceof Map<?, ?> manifest) {
+        if (texts.get(kind + " " + (namespace.isEmpty() ? name : namespace + "/" + name)).orElse(null) instanceof Map<?, ?> manifest) {
             manifest.forEach((key, value) -> {
                 if (!o.containsKey(key.toString())) o.put(key.toString(), value);
             });
@@ -136,46 +147,73 @@ final class Kubernetes {
         return values.isEmpty() ? "<none>" : String.join(",", texts(values));
     }
 
-    private static Item node(ClusterObjects c, Node n) {
-        Map<String, Object> o = base(c, "Node", "v1", "", n.name(), n.labels(), n.annotations());
+    private Item node(Node n) {
+        return new Item("", n.name(), List.of(join(n.internalIps()), join(n.podCidrs())), () -> nodeObject(n));
+    }
+
+    private Map<String, Object> nodeObject(Node n) {
+        Map<String, Object> o = base("Node", "v1", "", n.name(), n.labels(), n.annotations());
         Map<String, Object> spec = part(o, "spec");
         if (!n.podCidrs().isEmpty()) spec.put("podCIDR", n.podCidrs().get(0).toString());
         spec.put("podCIDRs", texts(n.podCidrs()));
         List<Object> addresses = new ArrayList<>();
         for (IpAddress ip : n.internalIps()) addresses.add(Map.of("type", "InternalIP", "address", ip.toString()));
         part(o, "status").putIfAbsent("addresses", addresses);
-        return new Item("", n.name(), List.of(join(n.internalIps()), join(n.podCidrs())), o);
+        return o;
     }
 
-    private static Item pod(ClusterObjects c, Pod p) {
-        Map<String, Object> o = base(c, "Pod", "v1", p.namespace(), p.name(), p.labels(), p.annotations());
+    private static String phase(Pod p) {
+        return p.phase().name().charAt(0) + p.phase().name().substring(1).toLowerCase(Locale.ROOT);
+    }
+
+    private Item pod(Pod p) {
+        return new Item(p.namespace(), p.name(), List.of(p.ready() ? "yes" : "no", p.terminating() ? "Terminating" : phase(p), join(p.ips()),
+                p.nodeName().isEmpty() ? "<none>" : p.nodeName()), () -> podObject(p));
+    }
+
+    private Map<String, Object> podObject(Pod p) {
+        Map<String, Object> o = base("Pod", "v1", p.namespace(), p.name(), p.labels(), p.annotations());
         Map<String, Object> metadata = part(o, "metadata");
         metadata.put("uid", p.uid());
         Map<String, Object> spec = part(o, "spec");
         spec.put("nodeName", p.nodeName());
         spec.put("serviceAccountName", p.serviceAccount());
         if (p.hostNetwork()) spec.put("hostNetwork", true);
-        String phase = p.phase().name().charAt(0) + p.phase().name().substring(1).toLowerCase(Locale.ROOT);
         Map<String, Object> status = part(o, "status");
-        status.put("phase", phase);
+        status.put("phase", phase(p));
         status.put("conditions", List.of(Map.of("type", "Ready", "status", p.ready() ? "True" : "False")));
         if (!p.ips().isEmpty()) status.put("podIP", p.ips().get(0).toString());
         status.put("podIPs", p.ips().stream().map(ip -> Map.of("ip", ip.toString())).toList());
-        return new Item(p.namespace(), p.name(), List.of(p.ready() ? "yes" : "no", p.terminating() ? "Terminating" : phase, join(p.ips()),
-                p.nodeName().isEmpty() ? "<none>" : p.nodeName()), o);
+        return o;
     }
 
-    private static Item service(ClusterObjects c, Service s) {
-        Map<String, Object> o = base(c, "Service", "v1", s.namespace(), s.name(), s.labels(), s.annotations());
-        Map<String, Object> spec = part(o, "spec");
-        String type = switch (s.type()) {
+    private static String type(Service s) {
+        return switch (s.type()) {
             case NODE_PORT -> "NodePort";
             case LOAD_BALANCER -> "LoadBalancer";
             case EXTERNAL_NAME -> "ExternalName";
             case CLUSTER_IP -> "ClusterIP";
         };
-        spec.put("type", type);
-        String ip = s.headless() ? "None" : s.clusterIps().isEmpty() ? "" : s.clusterIps().get(0).toString();
+    }
+
+    private static String ip(Service s) {
+        return s.headless() ? "None" : s.clusterIps().isEmpty() ? "" : s.clusterIps().get(0).toString();
+    }
+
+    private Item service(Service s) {
+        String ip = ip(s);
+        List<IpAddress> outside = new ArrayList<>(s.externalIps());
+        s.ingress().forEach(i -> outside.add(i.ip()));
+        String portText = s.ports().stream().map(p -> p.port() + (p.nodePort() != 0 ? ":" + p.nodePort() : "") + "/" + p.protocol())
+                .collect(Collectors.joining(","));
+        return new Item(s.namespace(), s.name(), List.of(type(s), ip.isEmpty() ? "<none>" : ip, join(outside), portText.isEmpty() ? "<none>" : portText), () -> serviceObject(s));
+    }
+
+    private Map<String, Object> serviceObject(Service s) {
+        Map<String, Object> o = base("Service", "v1", s.namespace(), s.name(), s.labels(), s.annotations());
+        Map<String, Object> spec = part(o, "spec");
+        spec.put("type", type(s));
+        String ip = ip(s);
         if (!ip.isEmpty()) {
             spec.put("clusterIP", ip);
             spec.put("clusterIPs", s.headless() ? List.of("None") : texts(s.clusterIps()));
@@ -193,17 +231,23 @@ final class Kubernetes {
         }
         if (!ports.isEmpty()) spec.put("ports", ports);
         if (s.healthCheckNodePort() != 0) spec.put("healthCheckNodePort", s.healthCheckNodePort());
-        List<IpAddress> outside = new ArrayList<>(s.externalIps());
-        s.ingress().forEach(i -> outside.add(i.ip()));
-        String portText = s.ports().stream().map(p -> p.port() + (p.nodePort() != 0 ? ":" + p.nodePort() : "") + "/" + p.protocol())
-                .collect(Collectors.joining(","));
-        return new Item(s.namespace(), s.name(), List.of(type, ip.isEmpty() ? "<none>" : ip, join(outside), portText.isEmpty() ? "<none>" : portText), o);
+        return o;
     }
 
-    private static Item slice(ClusterObjects c, EndpointSlice s) {
-        Map<String, Object> o = base(c, "EndpointSlice", "discovery.k8s.io/v1", s.namespace(), s.name(), s.labels(), Map.of());
-        String type = s.addressType() == EndpointSlice.AddressType.FQDN ? "FQDN" : s.addressType() == EndpointSlice.AddressType.IPV6 ? "IPv6" : "IPv4";
-        o.putIfAbsent("addressType", type);
+    private static String type(EndpointSlice s) {
+        return s.addressType() == EndpointSlice.AddressType.FQDN ? "FQDN" : s.addressType() == EndpointSlice.AddressType.IPV6 ? "IPv6" : "IPv4";
+    }
+
+    private Item slice(EndpointSlice s) {
+        String addresses = s.endpoints().stream().flatMap(e -> e.addresses().stream()).limit(3).map(IpAddress::toString).collect(Collectors.joining(","));
+        if (s.endpoints().size() > 3) addresses += " + " + (s.endpoints().size() - 3) + " more...";
+        String portText = s.ports().stream().map(p -> Integer.toString(p.number())).collect(Collectors.joining(","));
+        return new Item(s.namespace(), s.name(), List.of(type(s), portText.isEmpty() ? "<none>" : portText, addresses.isEmpty() ? "<none>" : addresses), () -> sliceObject(s));
+    }
+
+    private Map<String, Object> sliceObject(EndpointSlice s) {
+        Map<String, Object> o = base("EndpointSlice", "discovery.k8s.io/v1", s.namespace(), s.name(), s.labels(), Map.of());
+        o.putIfAbsent("addressType", type(s));
         List<Object> ports = new ArrayList<>();
         for (EndpointSlice.Port port : s.ports()) {
             Map<String, Object> p = new LinkedHashMap<>();
@@ -224,9 +268,6 @@ final class Kubernetes {
             endpoints.add(m);
         }
         o.putIfAbsent("endpoints", endpoints);
-        String addresses = s.endpoints().stream().flatMap(e -> e.addresses().stream()).limit(3).map(IpAddress::toString).collect(Collectors.joining(","));
-        if (s.endpoints().size() > 3) addresses += " + " + (s.endpoints().size() - 3) + " more...";
-        String portText = s.ports().stream().map(p -> Integer.toString(p.number())).collect(Collectors.joining(","));
-        return new Item(s.namespace(), s.name(), List.of(type, portText.isEmpty() ? "<none>" : portText, addresses.isEmpty() ? "<none>" : addresses), o);
+        return o;
     }
 }

@@ -126,7 +126,7 @@ public final class ManifestsCommand implements ShellCommand {
             context.err().println("the folder " + folder.root() + " has never been in order; mend what is named above");
             return 1;
         }
-        Kubernetes.View view = Kubernetes.view(kind.get(), state.objects().get());
+        Kubernetes.View view = new Kubernetes(state.objects().get(), folder).view(kind.get());
         Optional<String> namespace = options.value("--namespace");
         Optional<String> name = words.size() > 2 ? Optional.of(words.get(2)) : Optional.empty();
         List<Kubernetes.Item> items = view.items().stream().filter(i -> namespace.isEmpty() || i.namespace().equals(namespace.get()))
@@ -141,12 +141,12 @@ public final class ManifestsCommand implements ShellCommand {
         }
         Object result;
         if (name.isPresent() && items.size() == 1) {
-            result = items.get(0).object();
+            result = items.get(0).object().get();
         } else {
             Map<String, Object> list = new LinkedHashMap<>();
             list.put("apiVersion", "v1");
             list.put("kind", "List");
-            list.put("items", items.stream().map(Kubernetes.Item::object).toList());
+            list.put("items", items.stream().map(i -> i.object().get()).toList());
             result = list;
         }
         context.out().print(format.equals("json") ? Texts.json(result) : Texts.yaml(result));

@@ -12,10 +12,10 @@ import org.osgi.service.component.annotations.Reference;
 public final class ManifestsCommandComponent implements ShellCommand {
     private final ManifestsCommand command;
 
-    /** The command reads through a cache of its own, so that it never waits for the watch. */
+    /** The command shares what the watch has read: a second copy of a large cluster is what a node has no room for. */
     @Activate
     public ManifestsCommandComponent(@Reference ManifestsSource source) {
-        command = new ManifestsCommand(new io.patchbay.cluster.manifests.ManifestsFolder(source.folder().root()));
+        command = new ManifestsCommand(source.folder());
     }
 
     @Override

@@ -5,6 +5,7 @@ import io.patchbay.api.cluster.NodeAnnouncer;
 import io.patchbay.api.cluster.TableId;
 import io.patchbay.api.cluster.TableSink;
 import io.patchbay.api.cluster.TableSource;
+import io.patchbay.api.cluster.TableTransaction;
 import io.patchbay.api.feature.FeatureRuntime;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
@@ -113,23 +114,44 @@ public final class ManifestsSource implements TableSource, IdentityClaims, NodeA
     }
 
     private void publish(ClusterObjects now) {
-        Optional<ClusterObjects> before = objects;
+        ClusterObjects before = objects.orElse(null);
         sink.commit(t -> {
-            // equal maps are skipped by the table itself row by row; comparing here saves the walk over what didn't change
-            if (!before.map(b -> b.namespaces().equals(now.namespaces())).orElse(false)) t.replaceAll(TableId.NAMESPACES, now.namespaces().values());
-            if (!before.map(b -> b.nodes().equals(now.nodes())).orElse(false)) t.replaceAll(TableId.NODES, now.nodes().values());
-            if (!before.map(b -> b.pods().equals(now.pods())).orElse(false)) t.replaceAll(TableId.PODS, now.pods().values());
-            if (!before.map(b -> b.services().equals(now.services())).orElse(false)) t.replaceAll(TableId.SERVICES, now.services().values());
-            if (!before.map(b -> b.endpointSlices().equals(now.endpointSlices())).orElse(false)) {
+            if (before == null) {
+                // whatever an earlier sink was told, the tables behind this one may hold something else
+                t.replaceAll(TableId.NAMESPACES, now.namespaces().values());
+                t.replaceAll(TableId.NODES, now.nodes().values());
+                t.replaceAll(TableId.PODS, now.pods().values());
+                t.replaceAll(TableId.SERVICES, now.services().values());
                 t.replaceAll(TableId.ENDPOINT_SLICES, now.endpointSlices().values());
+                t.replaceAll(TableId.IDENTITIES, now.identities().values());
+                t.replaceAll(TableId.CONFIG_MAPS, now.configMaps().values());
+                t.replaceAll(TableId.POLICIES, now.policies());
+                t.replaceAll(TableId.CIDR_GROUPS, now.cidrGroups());
+                TableId.all().forEach(t::synced);
+                return;
             }
-            if (!before.map(b -> b.identities().equals(now.identities())).orElse(false)) t.replaceAll(TableId.IDENTITIES, now.identities().values());
-            if (!before.map(b -> b.configMaps().equals(now.configMaps())).orElse(false)) t.replaceAll(TableId.CONFIG_MAPS, now.configMaps().values());
-            if (!before.map(b -> b.policies().equals(now.policies())).orElse(false)) t.replaceAll(TableId.POLICIES, now.policies());
-            if (!before.map(b -> b.cidrGroups().equals(now.cidrGroups())).orElse(false)) t.replaceAll(TableId.CIDR_GROUPS, now.cidrGroups());
-            if (before.isEmpty()) TableId.all().forEach(t::synced);
+            change(t, TableId.NAMESPACES, before.namespaces(), now.namespaces());
+            change(t, TableId.NODES, before.nodes(), now.nodes());
+            change(t, TableId.PODS, before.pods(), now.pods());
+            change(t, TableId.SERVICES, before.services(), now.services());
+            change(t, TableId.ENDPOINT_SLICES, before.endpointSlices(), now.endpointSlices());
+            change(t, TableId.IDENTITIES, before.identities(), now.identities());
+            change(t, TableId.CONFIG_MAPS, before.configMaps(), now.configMaps());
+            if (before.policies() != now.policies()) t.replaceAll(TableId.POLICIES, now.policies());
+            if (before.cidrGroups() != now.cidrGroups()) t.replaceAll(TableId.CIDR_GROUPS, now.cidrGroups());
         });
         objects = Optional.of(now);
+    }
+
+    /** A row that is the same object needs no look: of a large table few rows are other ones. */
+    private static <K, R> void change(TableTransaction t, TableId<K, R> table, Map<K, R> before, Map<K, R> now) {
+        if (before == now) return;
+        now.forEach((key, row) -> {
+            if (before.get(key) != row) t.upsert(table, row);
+        });
+        before.keySet().forEach(key -> {
+            if (!now.containsKey(key)) t.delete(table, key);
+        });
     }
 
     private void report(List<Problem> now) {
