@@ -1,7 +1,6 @@
 package io.patchbay.api.datapath;
 
 import io.patchbay.api.net.IpAddress;
-import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -12,9 +11,11 @@ import java.util.HexFormat;
  * {@link #setPort} and {@link #port}. Equal when the bytes are equal. Not thread-safe while being filled.
  */
 public final class Struct {
+    // By hand: a map's hundred thousand entries are as many of these, and a buffer for each would be most of their room.
+    private static final boolean LITTLE = ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN;
+
     private final Layout layout;
     private final byte[] bytes;
-    private final ByteBuffer buffer;
 
     /** All zero. */
     public Struct(Layout layout) {
@@ -28,7 +29,6 @@ public final class Struct {
         }
         this.layout = layout;
         this.bytes = bytes;
-        this.buffer = ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder());
     }
 
     public Layout layout() {
@@ -44,10 +44,9 @@ public final class Struct {
     public Struct set(String field, long value) {
         Layout.Field f = layout.field(field);
         switch (f.size()) {
-            case 1 -> buffer.put(f.offset(), (byte) value);
-            case 2 -> buffer.putShort(f.offset(), (short) value);
-            case 4 -> buffer.putInt(f.offset(), (int) value);
-            case 8 -> buffer.putLong(f.offset(), value);
+            case 1, 2, 4, 8 -> {
+                for (int i = 0; i < f.size(); i++) bytes[f.offset() + i] = (byte) (value >>> 8 * (LITTLE ? i : f.size() - 1 - i));
+            }
             default -> throw new IllegalArgumentException(layout.typeName() + "." + field + " has " + f.size() + " bytes: no integer");
         }
         return this;
@@ -57,10 +56,11 @@ public final class Struct {
     public long get(String field) {
         Layout.Field f = layout.field(field);
         return switch (f.size()) {
-            case 1 -> buffer.get(f.offset()) & 0xffL;
-            case 2 -> buffer.getShort(f.offset()) & 0xffffL;
-            case 4 -> buffer.getInt(f.offset()) & 0xffffffffL;
-            case 8 -> buffer.getLong(f.offset());
+            case 1, 2, 4, 8 -> {
+                long value = 0;
+                for (int i = 0; i < f.size(); i++) value = value << 8 | bytes[f.offset() + (LITTLE ? f.size() - 1 - i : i)] & 0xff;
+                yield value;
+            }
             default -> throw new IllegalArgumentException(layout.typeName() + "." + field + " has " + f.size() + " bytes: no integer");
         };
     }

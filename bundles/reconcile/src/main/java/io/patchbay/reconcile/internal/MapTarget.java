@@ -25,6 +25,8 @@ final class MapTarget<K, V> implements Target<K, V> {
     private static final Logger LOG = LoggerFactory.getLogger(MapTarget.class);
     /** After so many refusals in a row a map is full, and trying ten thousand more says nothing new. */
     private static final int FULL_AFTER = 16;
+    /** Entries that are bytes at a time: all of a large map at once would need several times its room. */
+    private static final int TOGETHER = 4096;
 
     private final MapHandle map;
     private final Codec<K> keys;
@@ -97,7 +99,8 @@ final class MapTarget<K, V> implements Target<K, V> {
     @Override
     public Map<K, String> apply(Map<K, V> puts, Set<K> deletes) {
         Map<K, String> failed = new LinkedHashMap<>();
-        List<Encoded<K>> batch = new ArrayList<>(puts.size());
+        List<Encoded<K>> refused = new ArrayList<>();
+        List<Encoded<K>> batch = new ArrayList<>(Math.min(puts.size(), TOGETHER));
         Layout keyLayout = map.key();
         Layout valueLayout = map.value();
         for (Map.Entry<K, V> e : puts.entrySet()) {
@@ -110,21 +113,26 @@ final class MapTarget<K, V> implements Target<K, V> {
             } catch (RuntimeException x) {
                 failed.put(e.getKey(), "can't be written as " + map.value().typeName() + ": " + text(x));
             }
-        }
-        boolean written = batch.isEmpty();
-        if (!written) {
-            try {
-                map.putAll(new Entries<>(batch));
-                written = true;
-            } catch (DatapathException e) {
-                LOG.debug("Map {}: batch of {} refused, trying one by one after the deletions", map.name(), batch.size(), e);
+            if (batch.size() == TOGETHER) {
+                put(batch, refused);
             }
         }
+        put(batch, refused);
         delete(deletes, failed);
-        if (!written) {
-            putOneByOne(batch, failed);
-        }
+        putOneByOne(refused, failed);
         return failed;
+    }
+
+    private void put(List<Encoded<K>> batch, List<Encoded<K>> refused) {
+        if (!batch.isEmpty()) {
+            try {
+                map.putAll(new Entries<>(batch));
+            } catch (DatapathException e) {
+                LOG.debug("Map {}: batch of {} refused, trying one by one after the deletions", map.name(), batch.size(), e);
+                refused.addAll(batch);
+            }
+            batch.clear();
+        }
     }
 
     private void delete(Set<K> deletes, Map<K, String> failed) {
@@ -159,7 +167,7 @@ final class MapTarget<K, V> implements Target<K, V> {
                 full = 0;
             } catch (MapFullException x) {
                 full++;
-                reason = "map " + map.name() + " is full (" + map.maxEntries() + " entries); raise its size in the configuration";
+                reason = "map " + map.name() + " is full (" + map.maxEntries() + " entries); give it more room with the configuration key that names it: 'config get'";
                 failed.put(e.thing, reason);
             } catch (DatapathException x) {
                 failed.put(e.thing, text(x));

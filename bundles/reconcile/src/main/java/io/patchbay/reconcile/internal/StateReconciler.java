@@ -47,7 +47,9 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
     /** What the kernel has, as far as we know; a null value is one that could not be read. */
     private Map<K, V> actual = new HashMap<>();
     /** Keys that may differ, with the mark of the oldest call that noted them. */
-    private final Map<K, Long> noted = new LinkedHashMap<>();
+    private Map<K, Long> noted = new LinkedHashMap<>();
+    /** Keys that were found and that nobody has put yet: to be deleted, once the sources have synced. */
+    private final Set<K> leftovers = new HashSet<>();
     /** Keys that failed, kept out of passes until the retry. */
     private final Map<K, Long> aside = new LinkedHashMap<>();
     private final List<Waiter> waiters = new ArrayList<>();
@@ -74,11 +76,7 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
 
     @Override
     public synchronized void put(K key, V value) {
-        Objects.requireNonNull(value);
-        V before = desired.put(key, value);
-        if (!value.equals(before)) {
-            note(key);
-        }
+        put(key, value, ++mark);
         start();
     }
 
@@ -86,25 +84,32 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
     public synchronized void remove(K key) {
         // A key that was only found, and never put, waits for synced(): its source may not have spoken yet.
         if (desired.remove(key) != null) {
-            note(key);
+            note(key, ++mark);
             start();
         }
     }
 
     @Override
     public synchronized void change(Map<K, V> puts, Iterable<K> removes) {
+        Long now = ++mark;
         for (K key : removes) {
             if (desired.remove(key) != null) {
-                note(key);
+                note(key, now);
             }
         }
-        puts.forEach((k, v) -> {
-            Objects.requireNonNull(v);
-            if (!v.equals(desired.put(k, v))) {
-                note(k);
-            }
-        });
+        puts.forEach((k, v) -> put(k, v, now));
         start();
+    }
+
+    private void put(K key, V value, Long now) {
+        Objects.requireNonNull(value);
+        V before = desired.put(key, value);
+        if (!value.equals(before)) {
+            note(key, now);
+        }
+        if (!leftovers.isEmpty()) {
+            leftovers.remove(key);
+        }
     }
 
     @Override
@@ -171,18 +176,15 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
         left.forEach(w -> w.future.completeExceptionally(new IllegalStateException(name + " was closed before this was done")));
     }
 
-    private void note(K key) {
-        mark++;
-        Long old = aside.remove(key);
-        noted.putIfAbsent(key, old == null ? mark : old);
+    private void note(K key, Long now) {
+        Long old = aside.isEmpty() ? null : aside.remove(key);
+        noted.putIfAbsent(key, old == null ? now : old);
     }
 
     private void noteLeftovers() {
-        for (K key : actual.keySet()) {
-            if (!desired.containsKey(key)) {
-                note(key);
-            }
-        }
+        Long now = ++mark;
+        leftovers.forEach(key -> note(key, now));
+        leftovers.clear();
     }
 
     /** Lets a pass begin, unless one runs (which looks again at its end) or there is nothing to do. */
@@ -244,11 +246,18 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
         mustRead = false;
         waitingForRead = false;
         actual = new HashMap<>(found);
+        Long now = ++mark;
         desired.forEach((k, v) -> {
             if (!v.equals(actual.get(k))) {
-                note(k);
+                note(k, now);
             }
         });
+        leftovers.clear();
+        for (K key : actual.keySet()) {
+            if (!desired.containsKey(key)) {
+                leftovers.add(key);
+            }
+        }
         if (synced) {
             noteLeftovers();
         }
@@ -258,8 +267,9 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
         if (closed) {
             return Map.of();
         }
-        Map<K, Long> taken = new LinkedHashMap<>(noted);
-        noted.clear();
+        // Another map, not this one emptied: that costs as much as it ever held.
+        Map<K, Long> taken = noted;
+        noted = new LinkedHashMap<>();
         for (Iterator<K> i = taken.keySet().iterator(); i.hasNext();) {
             K key = i.next();
             V want = desired.get(key);

@@ -10,8 +10,11 @@ import io.patchbay.api.reconcile.Reconcilers;
 import io.patchbay.api.reconcile.Target;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.AbstractMap;
+import java.util.AbstractSet;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -75,12 +78,8 @@ final class LbTarget implements Target<LbKey, LbValue> {
             into.putAll(target.actual());
         }
 
-        Map<K, String> put(Map<LbKey, LbValue> puts) throws Exception {
-            Map<K, V> mine = new HashMap<>();
-            for (Map.Entry<LbKey, LbValue> e : puts.entrySet()) {
-                if (keys.isInstance(e.getKey())) mine.put(keys.cast(e.getKey()), values.cast(e.getValue()));
-            }
-            return mine.isEmpty() ? Map.of() : target.apply(mine, Set.of());
+        Map<K, String> put(List<Map.Entry<LbKey, LbValue>> mine) throws Exception {
+            return mine.isEmpty() ? Map.of() : target.apply(new Entries<>(mine, keys, values), Set.of());
         }
 
         Map<K, String> delete(Set<LbKey> deletes) throws Exception {
@@ -90,6 +89,46 @@ final class LbTarget implements Target<LbKey, LbValue> {
                 if (keys.isInstance(k)) mine.add(keys.cast(k));
             });
             return mine.isEmpty() ? Map.of() : target.apply(Map.of(), mine);
+        }
+    }
+
+    /** Entries of one map, whose keys differ, to go through: another hash of three hundred thousand would be thrown away at once. */
+    private static final class Entries<K extends LbKey, V extends LbValue> extends AbstractMap<K, V> {
+        private final List<Map.Entry<LbKey, LbValue>> list;
+        private final Class<K> keys;
+        private final Class<V> values;
+
+        Entries(List<Map.Entry<LbKey, LbValue>> list, Class<K> keys, Class<V> values) {
+            this.list = list;
+            this.keys = keys;
+            this.values = values;
+        }
+
+        @Override
+        public Set<Map.Entry<K, V>> entrySet() {
+            return new AbstractSet<>() {
+                @Override
+                public Iterator<Map.Entry<K, V>> iterator() {
+                    Iterator<Map.Entry<LbKey, LbValue>> i = list.iterator();
+                    return new Iterator<>() {
+                        @Override
+                        public boolean hasNext() {
+                            return i.hasNext();
+                        }
+
+                        @Override
+                        public Map.Entry<K, V> next() {
+                            Map.Entry<LbKey, LbValue> e = i.next();
+                            return Map.entry(keys.cast(e.getKey()), values.cast(e.getValue()));
+                        }
+                    };
+                }
+
+                @Override
+                public int size() {
+                    return list.size();
+                }
+            };
         }
     }
 
@@ -116,7 +155,10 @@ final class LbTarget implements Target<LbKey, LbValue> {
     @Override
     public Map<LbKey, String> apply(Map<LbKey, LbValue> puts, Set<LbKey> deletes) throws Exception {
         Map<LbKey, String> failed = new HashMap<>();
-        for (Part<?, ?> p : parts) failed.putAll(p.put(puts));
+        Map<Class<?>, List<Map.Entry<LbKey, LbValue>>> byMap = new HashMap<>();
+        for (Part<?, ?> p : parts) byMap.put(p.keys, new ArrayList<>());
+        for (Map.Entry<LbKey, LbValue> e : puts.entrySet()) byMap.get(e.getKey().getClass()).add(e);
+        for (Part<?, ?> p : parts) failed.putAll(p.put(byMap.get(p.keys)));
         List<Part<?, ?>> back = new ArrayList<>(parts);
         java.util.Collections.reverse(back);
         for (Part<?, ?> p : back) failed.putAll(p.delete(deletes));

@@ -10,7 +10,6 @@ import io.patchbay.api.net.Prefix;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -109,7 +108,7 @@ record ServicePlan(List<PlannedFrontend> frontends, Map<SetKey, List<Member>> se
                     }
                 }
             }
-            return new ServicePlan(List.copyOf(frontends), sets, maglev);
+            return new ServicePlan(List.copyOf(frontends), sets.size() == 1 ? Map.copyOf(sets) : sets, maglev);
         }
 
         /** With externalTrafficPolicy Local, clients outside reach the node's own endpoints, those inside all of them. */
@@ -177,7 +176,7 @@ record ServicePlan(List<PlannedFrontend> frontends, Map<SetKey, List<Member>> se
     private static List<Member> members(Service service, Service.Port port, boolean v4, Collection<EndpointSlice> slices, String onlyNode,
             String zone) {
         EndpointSlice.AddressType family = v4 ? EndpointSlice.AddressType.IPV4 : EndpointSlice.AddressType.IPV6;
-        Map<BackendAddress, Candidate> found = new HashMap<>();
+        List<Candidate> found = new ArrayList<>();
         for (EndpointSlice slice : slices) {
             if (slice.addressType() != family) continue;
             for (EndpointSlice.Port p : slice.ports()) {
@@ -185,41 +184,48 @@ record ServicePlan(List<PlannedFrontend> frontends, Map<SetKey, List<Member>> se
                 int number = p.number() != 0 ? p.number() : port.targetPort() != 0 ? port.targetPort() : port.port();
                 for (EndpointSlice.Endpoint e : slice.endpoints()) {
                     if (e.addresses().isEmpty() || !onlyNode.isEmpty() && !e.nodeName().equals(onlyNode)) continue;
-                    Candidate c = new Candidate(state(e, service.publishNotReadyAddresses()), e);
-                    found.merge(new BackendAddress(e.addresses().get(0), number, port.protocol()), c,
-                            (a, b) -> a.state.compareTo(b.state) <= 0 ? a : b);
+                    found.add(new Candidate(new BackendAddress(e.addresses().get(0), number, port.protocol()), state(e, service.publishNotReadyAddresses()), e));
                 }
             }
+        }
+        found.sort(Candidate.ORDER);
+        // Of those with one address the most willing, which comes first.
+        for (int i = found.size() - 1; i > 0; i--) {
+            if (found.get(i).address.equals(found.get(i - 1).address)) found.remove(i);
         }
         if (onlyNode.isEmpty()) nearby(found, zone);
         // New connections go to ready endpoints; to terminating ones that still serve only when there is no other.
         BackendState eligible = BackendState.TERMINATING;
-        for (Candidate c : found.values()) {
+        for (Candidate c : found) {
             if (c.state == BackendState.ACTIVE) eligible = BackendState.ACTIVE;
         }
-        List<Member> members = new ArrayList<>(found.size());
-        for (Map.Entry<BackendAddress, Candidate> e : found.entrySet()) {
-            members.add(new Member(e.getKey(), e.getValue().state, e.getValue().state == eligible));
+        Member[] members = new Member[found.size()];
+        int n = 0;
+        for (Candidate c : found) {
+            if (c.state == eligible) members[n++] = new Member(c.address, c.state, true);
         }
-        members.sort(ORDER);
-        return List.copyOf(members);
+        for (Candidate c : found) {
+            if (c.state != eligible) members[n++] = new Member(c.address, c.state, false);
+        }
+        return List.of(members);
     }
 
-    private static final Comparator<Member> ORDER =
-            (a, b) -> a.eligible() != b.eligible() ? (a.eligible() ? -1 : 1) : a.backend().compareTo(b.backend());
-
-    private record Candidate(BackendState state, EndpointSlice.Endpoint endpoint) {
+    private record Candidate(BackendAddress address, BackendState state, EndpointSlice.Endpoint endpoint) {
+        static final Comparator<Candidate> ORDER = (a, b) -> {
+            int c = a.address.compareTo(b.address);
+            return c != 0 ? c : a.state.compareTo(b.state);
+        };
     }
 
     /** Zone hints count when every ready endpoint has one and this zone is served (KEP-2433): then only its endpoints stay. */
-    private static void nearby(Map<BackendAddress, Candidate> found, String zone) {
+    private static void nearby(List<Candidate> found, String zone) {
         if (zone.isEmpty()) return;
-        List<Candidate> ready = found.values().stream().filter(c -> c.state == BackendState.ACTIVE).toList();
+        List<Candidate> ready = found.stream().filter(c -> c.state == BackendState.ACTIVE).toList();
         if (ready.isEmpty() || ready.stream().anyMatch(c -> c.endpoint.forZones().isEmpty())
                 || ready.stream().noneMatch(c -> c.endpoint.forZones().contains(zone))) {
             return;
         }
-        found.values().removeIf(c -> c.state == BackendState.ACTIVE && !c.endpoint.forZones().contains(zone));
+        found.removeIf(c -> c.state == BackendState.ACTIVE && !c.endpoint.forZones().contains(zone));
     }
 
     private static BackendState state(EndpointSlice.Endpoint e, boolean publishNotReady) {

@@ -45,8 +45,11 @@ final class ServiceState {
     /** A backend that somebody uses: its number, and how many sets have it in each state. */
     private static final class Use {
         final int id;
-        final int[] states = new int[BackendState.values().length];
         boolean touched;
+        /** Sets that have it active, which is what nearly all backends are. */
+        private int active;
+        /** By state; null: none in another state. */
+        private int[] others;
 
         Use(int id) {
             this.id = id;
@@ -54,10 +57,20 @@ final class ServiceState {
 
         /** The most willing; null: nobody uses it. */
         BackendState state() {
-            for (int i = 0; i < states.length; i++) {
-                if (states[i] > 0) return STATES[i];
+            if (active > 0) return BackendState.ACTIVE;
+            for (int i = 0; others != null && i < others.length; i++) {
+                if (others[i] > 0) return STATES[i];
             }
             return null;
+        }
+
+        void add(BackendState state, int by) {
+            if (state == BackendState.ACTIVE) {
+                active += by;
+                return;
+            }
+            if (others == null) others = new int[STATES.length];
+            others[state.ordinal()] += by;
         }
     }
 
@@ -267,7 +280,7 @@ final class ServiceState {
                 use = new Use(known != null ? known : nextBackend());
                 uses.put(m.backend(), use);
             }
-            use.states[m.state().ordinal()] += by;
+            use.add(m.state(), by);
             numbers[i] = use.id;
             if (!use.touched) {
                 use.touched = true;

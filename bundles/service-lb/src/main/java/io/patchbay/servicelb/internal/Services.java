@@ -15,6 +15,7 @@ import io.patchbay.api.feature.FeatureRuntime;
 import io.patchbay.api.feature.Scope;
 import io.patchbay.api.reconcile.Reconciler;
 import io.patchbay.api.reconcile.Reconcilers;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -22,7 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import org.osgi.framework.BundleContext;
 import org.osgi.service.component.annotations.Activate;
@@ -154,9 +154,18 @@ public final class Services {
         computed = now.revision();
         computedView = view;
         // By name, so that first numbers are the same on every node.
-        Set<ObjectKey> all = new TreeSet<>(state.services());
-        all.addAll(now.services().asMap().keySet());
-        now.pods().asMap().values().stream().filter(p -> ServicePlan.wantsHostPorts(p, node)).map(ServicePlan::hostPorts).forEach(all::add);
+        List<ObjectKey> all = new ArrayList<>(now.services().size());
+        now.services().rows().forEach(s -> all.add(s.key()));
+        for (ObjectKey known : state.services()) {
+            if (ServicePlan.podOf(known).isEmpty() && now.services().get(known).isEmpty()) all.add(known);
+        }
+        Set<ObjectKey> pods = new HashSet<>();
+        for (ObjectKey known : state.services()) {
+            if (ServicePlan.podOf(known).isPresent()) pods.add(known);
+        }
+        now.pods().rows().stream().filter(p -> ServicePlan.wantsHostPorts(p, node)).map(ServicePlan::hostPorts).forEach(pods::add);
+        all.addAll(pods);
+        all.sort(null);
         long start = System.nanoTime();
         update(now, all);
         LOG.info("Services: {} computed in {} ms", all.size(), (System.nanoTime() - start) / 1_000_000);
@@ -213,7 +222,7 @@ public final class Services {
         return changed && began;
     }
 
-    private void update(ClusterSnapshot now, Set<ObjectKey> services) {
+    private void update(ClusterSnapshot now, Collection<ObjectKey> services) {
         ServiceState.Delta delta = new ServiceState.Delta();
         int planned = 0;
         for (ObjectKey key : services) {
