@@ -90,7 +90,8 @@ PB_CARRIED(ct6, struct ct6_key, struct ct_entry);
  * connection takes a place at random whose connection is over, and ends that one's entry. Only a hint: an entry may have no
  * place, and a place no entry. */
 #define CT_PLACES 131072 /* a power of two, as large as the maps */
-const volatile __u32 ct_places = CT_PLACES;
+const volatile __u32 ct4_places_entries = CT_PLACES; /* set to what the maps have, by their names */
+const volatile __u32 ct6_places_entries = CT_PLACES;
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, CT_PLACES);
@@ -372,7 +373,7 @@ static __always_inline long ct_update(struct __sk_buff *skb, const struct ct_tup
     static __always_inline bool MAP##_collect(const struct MAP##_key *k, __u64 now, int tries)                    \
     {                                                                                                             \
         for (int i = 0; i < tries; i++) {                                                                         \
-            __u32 at = bpf_get_prandom_u32() & (ct_places - 1);                                                   \
+            __u32 at = bpf_get_prandom_u32() & (MAP##_places_entries - 1);                                        \
             struct MAP##_key *place = bpf_map_lookup_elem(&MAP##_places, &at);                                    \
             if (!place)                                                                                           \
                 return false;                                                                                     \

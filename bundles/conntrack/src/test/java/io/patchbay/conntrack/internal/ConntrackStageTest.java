@@ -260,7 +260,7 @@ class ConntrackStageTest {
 
     private void smallBench(int size) {
         bench.close();
-        bench = StageBench.of("bpf/conntrack.o", Map.of("ct_places", (long) size), Map.of("ct4", size, "ct6", size, "ct4_places", size, "ct6_places", size));
+        bench = StageBench.of("bpf/conntrack.o", Map.of("ct4_places_entries", (long) size, "ct6_places_entries", (long) size), Map.of("ct4", size, "ct6", size, "ct4_places", size, "ct6_places", size));
     }
 
     @ParameterizedTest

@@ -448,6 +448,12 @@ final class GenerationBuild {
         if (u.spec().constants().containsKey("pb_draining")) {
             o.constant("pb_draining", u.draining() ? 1 : 0);
         }
+        // NAME_entries: what map NAME has room for, where the program must know it.
+        generationMaps.forEach((name, map) -> {
+            if (u.spec().constants().containsKey(name + "_entries")) {
+                o.constant(name + "_entries", map.info().maxEntries());
+            }
+        });
         u.spec().programs().keySet().stream().filter(p -> !wanted.contains(p)).forEach(o::skip);
         return o.build();
     }

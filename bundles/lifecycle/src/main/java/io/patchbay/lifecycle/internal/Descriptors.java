@@ -84,6 +84,11 @@ final class Descriptors {
         Map<String, Setting> config = new LinkedHashMap<>();
         if (o.containsKey("config")) {
             object(o.get("config"), "config").forEach((k, v) -> config.put(k, setting(v, "config." + k)));
+            config.forEach((k, s) -> s.sizes().forEach(m -> {
+                if (maps.stream().noneMatch(x -> x.name().equals(m))) {
+                    throw new IllegalArgumentException("config." + k + ".sizes: " + m + " is none of the feature's maps");
+                }
+            }));
         }
         return new Described(new FeatureDescriptor(name, version, text(o, "summary", null), abi, stages, maps, uses, strings(o, "kernel"),
                 oneOf(Disable.values(), text(o, "disable", null), "disable"), strings(o, "requires"), strings(o, "commands"), flag(o, "onAddPath")), Map.copyOf(config));
@@ -97,7 +102,7 @@ final class Descriptors {
         if (!(v instanceof JsonObject o)) {
             throw new IllegalArgumentException(at + " must be a text in quotes, or an object with default and type");
         }
-        known(o, at, "default", "type", "min", "max", "values", "pattern", "description");
+        known(o, at, "default", "type", "min", "max", "values", "pattern", "description", "sizes");
         Setting.Type type = oneOf(Setting.Type.values(), text(o, "type", "text", at), at + ".type");
         for (String only : List.of("min", "max")) {
             if (o.containsKey(only) && type != Setting.Type.INT) {
@@ -120,10 +125,15 @@ final class Descriptors {
             }
         }
         Setting s = new Setting(text(o, "default", null, at), type, o.containsKey("min") ? (Long) whole(o, "min", at) : null,
-                o.containsKey("max") ? (Long) whole(o, "max", at) : null, values, pattern, text(o, "description", "", at));
+                o.containsKey("max") ? (Long) whole(o, "max", at) : null, values, pattern, text(o, "description", "", at), strings(o, "sizes"));
         s.problem(s.standard()).ifPresent(p -> {
             throw new IllegalArgumentException(at + ".default: " + p);
         });
+        List<String> sizes = s.type() == Setting.Type.CHOICE ? s.values() : s.type() == Setting.Type.INT ? List.of(s.standard()) : List.of("");
+        if (!s.sizes().isEmpty() && (s.min() == null || s.min() < 1 || s.max() == null || s.max() > Integer.MAX_VALUE) && s.type() == Setting.Type.INT
+                || !s.sizes().isEmpty() && !sizes.stream().allMatch(n -> n.matches("[1-9]\\d{0,8}"))) {
+            throw new IllegalArgumentException(at + ".sizes is for numbers of entries: type int with min and max, or a choice of such");
+        }
         return s;
     }
 

@@ -23,6 +23,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -245,11 +246,13 @@ final class Engine implements Features {
 
     /** Adopts the pinned generation when it is what the record says, else builds the one that is. */
     private void generation(Optional<Pipeline.Generation> running) {
-        if (running.isPresent() && versions(running.get()).equals(versions(takingJars(record)))) {
+        boolean sized = running.isEmpty() || resized(taking(record)).isEmpty();
+        if (running.isPresent() && sized && versions(running.get()).equals(versions(takingJars(record)))) {
             LOG.info("Adopted generation {} with {} features", running.get().epoch(), features(running.get()).size());
             return;
         }
-        String title = running.isPresent() ? "start: the record differs from generation " + running.get().epoch() : "first generation";
+        String title = running.isEmpty() ? "first generation"
+                : sized ? "start: the record differs from generation " + running.get().epoch() : "start: " + String.join(", ", resized(taking(record)));
         Pipeline.Prepared next = null;
         try {
             // The record is what was consented to: an interrupted change of layout is taken back without asking.
@@ -331,10 +334,16 @@ final class Engine implements Features {
     }
 
     private List<GenerationSpec.Part> parts(Record r, Map<String, FeatureJar> of) {
+        return parts(r, of, Map.of());
+    }
+
+    /** @param sizes of maps, by feature; where there are none those of the configuration */
+    private List<GenerationSpec.Part> parts(Record r, Map<String, FeatureJar> of, Map<String, Map<String, Integer>> sizes) {
         List<GenerationSpec.Part> all = new ArrayList<>();
         r.features().forEach((f, e) -> {
             if (e.desired() != Desired.DISABLED && !unavailable.containsKey(f) && of.containsKey(f)) {
-                all.add(of.get(f).part(e.desired() == Desired.DRAINING));
+                FeatureJar jar = of.get(f);
+                all.add(jar.part(e.desired() == Desired.DRAINING, sizes.getOrDefault(f, jar.sizes(layers.values(f, jar.config())))));
             }
         });
         return all;
@@ -649,6 +658,7 @@ final class Engine implements Features {
         StateFiles.Entry journal = new StateFiles.Entry(number, title,
                 Step.PREPARED, pipeline.current().map(Pipeline.Generation::epoch).orElse(0L), after, "");
         Map<String, FeatureJar> previous = new LinkedHashMap<>();
+        Map<String, Map<String, Integer>> sizes = sizesInForce();
         boolean switched = false;
         Ledger ledger = null;
         try {
@@ -679,7 +689,7 @@ final class Engine implements Features {
             // A commit that threw may have stored the epoch before: the kernel knows.
             long taken = pipeline.current().map(Pipeline.Generation::epoch).orElse(0L);
             switched = switched || prepared != null && taken == prepared.epoch();
-            undo(journal, before, prepared, switched, previous, e);
+            undo(journal, before, prepared, switched, previous, sizes, e);
             String what = switched ? " was rolled back: " : " is refused, nothing has changed: ";
             throw new ChangeRefused("change " + number + " (" + title + ")" + what + reason(e), e);
         }
@@ -727,11 +737,11 @@ final class Engine implements Features {
     }
 
     private void undo(StateFiles.Entry journal, Record before, Pipeline.Prepared prepared, boolean switched,
-                      Map<String, FeatureJar> previous, Exception reason) {
+                      Map<String, FeatureJar> previous, Map<String, Map<String, Integer>> sizes, Exception reason) {
         LOG.warn("Change {} ({}) is undone: {}", journal.number(), journal.title(), reason.getMessage());
         try {
             if (switched) {
-                Pipeline.Prepared back = pipeline.prepare(new GenerationSpec(parts(before, withPrevious(previous)), journal.number(),
+                Pipeline.Prepared back = pipeline.prepare(new GenerationSpec(parts(before, withPrevious(previous), sizes), journal.number(),
                         journal.title() + ", switched back", true));
                 back.commit();
             } else if (prepared != null) {
@@ -896,8 +906,14 @@ final class Engine implements Features {
         if (problem.isPresent()) {
             throw new ChangeRefused(key + ": " + problem.get());
         }
+        Layers.Value before = known.get(key);
         layers.operator(key, value);
-        reconfigured();
+        try {
+            reconfigured();
+        } catch (ChangeRefused e) {
+            layers.operator(key, before.layer() == Layers.Layer.OPERATOR ? Optional.of(before.value()) : Optional.empty());
+            throw e;
+        }
     }
 
     /** The cluster's layer: taken whole, or with a value that its key does not allow not at all. @throws ChangeRefused naming these */
@@ -908,12 +924,82 @@ final class Engine implements Features {
         if (!wrong.isEmpty()) {
             throw new ChangeRefused(String.join("; ", wrong));
         }
+        Map<String, String> before = layers.cluster();
         layers.cluster(values);
-        reconfigured();
+        try {
+            reconfigured();
+        } catch (ChangeRefused e) {
+            layers.cluster(before);
+            throw e;
+        }
+    }
+
+    /** Numbers of entries of the maps that the configuration sizes, as the kernel has them, by feature. */
+    private Map<String, Map<String, Integer>> sizesInForce() {
+        Map<String, Map<String, Integer>> all = new TreeMap<>();
+        Set<String> there = pipeline.current().map(g -> g.features().stream().map(Pipeline.FeatureVersion::name).collect(Collectors.toSet())).orElse(Set.of());
+        jars.forEach((f, jar) -> {
+            if (there.contains(f)) {
+                Map<String, Integer> sizes = new TreeMap<>();
+                jar.sizes(layers.values(f, jar.config())).keySet().forEach(m -> {
+                    try {
+                        sizes.put(m, pipeline.map(m).maxEntries());
+                    } catch (DatapathException e) {
+                        LOG.debug("Map {} of {} is not there yet", m, f);
+                    }
+                });
+                all.put(f, sizes);
+            }
+        });
+        return all;
+    }
+
+    /** What the configuration wants otherwise than the kernel has it: {@code lb_services 65536 -> 131072 entries}. */
+    private List<String> resized(Set<String> features) {
+        Map<String, Map<String, Integer>> now = sizesInForce();
+        List<String> all = new ArrayList<>();
+        for (String f : features) {
+            FeatureJar jar = jars.get(f);
+            jar.sizes(layers.values(f, jar.config())).forEach((m, wanted) -> {
+                Integer has = now.getOrDefault(f, Map.of()).get(m);
+                if (has != null && !has.equals(wanted)) {
+                    all.add(m + " " + has + " -> " + wanted + " entries");
+                }
+            });
+        }
+        return all;
+    }
+
+    /** A generation whose maps have the sizes that the configuration wants; their entries come with it. */
+    private void resize() throws ChangeRefused {
+        Set<String> features = new TreeSet<>();
+        for (String f : live.keySet()) {
+            if (!resized(Set.of(f)).isEmpty()) {
+                features.add(f);
+            }
+        }
+        if (features.isEmpty()) {
+            return;
+        }
+        Map<String, FeatureJar> again = new LinkedHashMap<>();
+        for (String f : features) {
+            FeatureJar jar = jars.get(f);
+            again.put(f, jar);
+            for (Map.Entry<String, Integer> wanted : jar.sizes(layers.values(f, jar.config())).entrySet()) {
+                MapHandle map = pipeline.map(wanted.getKey());
+                // Of an LRU map the oldest may go, and an array is always full; of any other nothing.
+                boolean any = map.type().toLowerCase(Locale.ROOT).contains("lru") || map.type().toLowerCase(Locale.ROOT).contains("array");
+                if (map.maxEntries() > wanted.getValue() && !any && map.count() > wanted.getValue()) {
+                    throw new ChangeRefused("map " + map.name() + " of " + f + " holds " + map.count() + " entries, for which " + wanted.getValue() + " are too few");
+                }
+            }
+        }
+        change(String.join(", ", features) + ": " + String.join(", ", resized(features)), record, again, true);
     }
 
     /** Features whose values are others now get a new permit, so that their components start again with these. */
-    private void reconfigured() throws IOException {
+    private void reconfigured() throws IOException, ChangeRefused {
+        resize();
         for (String f : List.copyOf(live.keySet())) {
             Live l = live.get(f);
             if (!layers.values(f, l.permit.jar().config()).equals(l.permit.config())) {

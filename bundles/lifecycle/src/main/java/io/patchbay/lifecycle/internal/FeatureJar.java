@@ -3,13 +3,16 @@ package io.patchbay.lifecycle.internal;
 import io.patchbay.api.datapath.GenerationSpec;
 import io.patchbay.api.datapath.Stage;
 import io.patchbay.api.feature.FeatureDescriptor;
+import io.patchbay.api.feature.FeatureDescriptor.OwnedMap;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.jar.Attributes;
 import java.util.jar.JarFile;
 import java.util.zip.ZipEntry;
@@ -61,8 +64,20 @@ record FeatureJar(String digest, Path jar, String symbolicName, FeatureDescripto
         }
     }
 
-    GenerationSpec.Part part(boolean draining) {
-        return new GenerationSpec.Part(descriptor, digest, objects, draining);
+    /** @param sizes of maps that have another number of entries than the descriptor says */
+    GenerationSpec.Part part(boolean draining, Map<String, Integer> sizes) {
+        FeatureDescriptor d = descriptor;
+        List<OwnedMap> maps = d.maps().stream().map(m -> sizes.containsKey(m.name()) ? new OwnedMap(m.name(), m.object(), m.schema(), m.migration(), sizes.get(m.name())) : m)
+                .toList();
+        return new GenerationSpec.Part(new FeatureDescriptor(d.name(), d.version(), d.summary(), d.datapathAbi(), d.stages(), maps, d.uses(), d.kernel(), d.disable(),
+                d.requires(), d.commands(), d.onAddPath()), digest, objects, draining);
+    }
+
+    /** Maps that the configuration sizes, with their numbers of entries. */
+    Map<String, Integer> sizes(Map<String, String> values) {
+        Map<String, Integer> sizes = new TreeMap<>();
+        config.forEach((key, setting) -> setting.sizes().forEach(map -> sizes.put(map, Integer.valueOf(values.get(key)))));
+        return sizes;
     }
 
     String name() {

@@ -113,6 +113,10 @@ final class Layers {
         layers.put(Layer.CLUSTER, new TreeMap<>(values));
     }
 
+    synchronized Map<String, String> cluster() {
+        return Map.copyOf(layers.get(Layer.CLUSTER));
+    }
+
     /** Sets, or with an empty value takes away, an operator's value, on disk first. */
     synchronized void operator(String key, Optional<String> value) throws IOException {
         Map<String, String> changed = new TreeMap<>(layers.get(Layer.OPERATOR));

@@ -13,17 +13,18 @@ import java.util.Optional;
  * @param values      of a CHOICE
  * @param pattern     of a TEXT: what the whole of it must match; "": anything
  * @param description one line; "": none
+ * @param sizes       maps of the feature that have as many entries as the value says: another value is a change of the generation
  */
-record Setting(String standard, Type type, Long min, Long max, List<String> values, String pattern, String description) {
+record Setting(String standard, Type type, Long min, Long max, List<String> values, String pattern, String description, List<String> sizes) {
     /** DURATION: a whole number with ms, s, m or h. */
     enum Type { TEXT, INT, BOOL, DURATION, CHOICE }
 
     static Setting whole(String standard, long min, long max, String description) {
-        return new Setting(standard, Type.INT, min, max, List.of(), "", description);
+        return new Setting(standard, Type.INT, min, max, List.of(), "", description, List.of());
     }
 
     static Setting text(String standard) {
-        return new Setting(standard, Type.TEXT, null, null, List.of(), "", "");
+        return new Setting(standard, Type.TEXT, null, null, List.of(), "", "", List.of());
     }
 
     /** Why this is no value of the setting; empty: it is one. */

@@ -224,6 +224,45 @@ class EngineTest {
         assertTrue(engine.missingForAdd().get(0).startsWith("endpoint is FROZEN"), engine.missingForAdd().toString());
     }
 
+    private static final String SIZED = ",\"disable\":\"instant\",\"maps\":[{\"name\":\"m\",\"object\":\"bpf/x.o\",\"schema\":\"1.0\",\"migration\":\"copy\"}],"
+            + "\"config\":{\"map-max\":{\"default\":\"1000\",\"type\":\"int\",\"min\":1,\"max\":100000,\"sizes\":[\"m\"]}}";
+
+    private int sizeInForce() {
+        return pipeline.map("m").maxEntries();
+    }
+
+    @Test
+    void aSizeOfAMapIsAChangeOfTheGeneration() throws Exception {
+        update(Jars.jar("acme", "1.0.0", SIZED));
+        assertEquals(1000, sizeInForce());
+        int before = pipeline.committed.size();
+        engine.configure("acme.map-max", Optional.of("5000"));
+        assertEquals(before + 1, pipeline.committed.size());
+        assertEquals("acme: m 1000 -> 5000 entries", pipeline.committed.get(before).title());
+        assertEquals(5000, sizeInForce());
+        assertEquals("5000", permits.get("acme").config().get("map-max"));
+        boot();
+        assertEquals(before + 1, pipeline.committed.size(), "what is pinned has the size: adopted");
+
+        pipeline.counts.put("m", 3000);
+        ChangeRefused few = assertThrows(ChangeRefused.class, () -> engine.configure("acme.map-max", Optional.of("2000")));
+        assertTrue(few.getMessage().contains("map m of acme holds 3000 entries, for which 2000 are too few"), few.getMessage());
+        assertEquals(new Layers.Value("5000", Layers.Layer.OPERATOR), engine.configuration().get("acme.map-max"));
+        pipeline.refused = "acme 1.0.0";
+        assertThrows(ChangeRefused.class, () -> engine.configure("acme.map-max", Optional.empty()));
+        assertEquals("5000", engine.configuration().get("acme.map-max").value(), "a refused size does not wait for the next start");
+        pipeline.refused = "";
+        pipeline.loseNext = 1;
+        assertThrows(ChangeRefused.class, () -> engine.configure("acme.map-max", Optional.of("6000")));
+        assertEquals(5000, sizeInForce(), "switched back with the size that it had");
+        engine.configure("acme.map-max", Optional.of("4000"));
+        assertEquals(4000, sizeInForce());
+        Files.delete(directory.resolve("state/operator.properties"));
+        Files.writeString(directory.resolve("state/config.properties"), "acme.map-max=7000\n");
+        boot();
+        assertEquals(7000, sizeInForce(), "another size in the node's file counts at the start");
+    }
+
     @Test
     void configurationMakesANewPermit() throws Exception {
         Permit before = permits.get("policy");
@@ -353,7 +392,7 @@ class EngineTest {
         if (switched) {
             List<GenerationSpec.Part> parts = new ArrayList<>(pipeline.committed.get(0).parts());
             parts.removeIf(p -> p.descriptor().name().equals("policy"));
-            parts.add(jar.part(false));
+            parts.add(jar.part(false, Map.of()));
             pipeline.prepare(new GenerationSpec(parts, 7, "x", false)).commit();
         }
     }

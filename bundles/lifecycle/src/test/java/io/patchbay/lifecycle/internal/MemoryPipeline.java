@@ -6,9 +6,13 @@ import io.patchbay.api.datapath.Hook;
 import io.patchbay.api.datapath.Ledger;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Pipeline;
+import io.patchbay.api.feature.FeatureDescriptor.OwnedMap;
+import java.lang.reflect.Proxy;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** Generations in memory; outlives the engines of one test, as the kernel outlives agents. */
@@ -65,9 +69,24 @@ final class MemoryPipeline implements Pipeline {
         };
     }
 
+    /** Of entries, by map. */
+    final Map<String, Integer> counts = new HashMap<>();
+
+    /** Name, size and count of a map whose size a generation was given; nothing else of it. */
     @Override
     public MapHandle map(String name) {
-        throw new DatapathException("in charge " + name);
+        int size = committed.isEmpty() ? 0 : committed.get(committed.size() - 1).parts().stream().flatMap(p -> p.descriptor().maps().stream())
+                .filter(m -> m.name().equals(name)).mapToInt(OwnedMap::maxEntries).findFirst().orElse(0);
+        if (size == 0) {
+            throw new DatapathException("in charge " + name);
+        }
+        return (MapHandle) Proxy.newProxyInstance(MapHandle.class.getClassLoader(), new Class<?>[] {MapHandle.class}, (proxy, method, args) -> switch (method.getName()) {
+            case "name" -> name;
+            case "type" -> "HASH";
+            case "maxEntries" -> size;
+            case "count" -> counts.getOrDefault(name, 0);
+            default -> throw new UnsupportedOperationException(method.getName());
+        });
     }
 
     @Override
