@@ -6,9 +6,16 @@
  *
  * Each byte of state is written by one direction only, so that two CPUs need no lock; counters are not atomic for the
  * same reason. An entry past its expiry does not exist, whether or not anybody has collected it.
+ *
+ * Behind service translation two connections may have one tuple: one through a service and one straight to its backend, or
+ * two through different services (from a pod; from outside through two frontends). Whichever comes second gets another port
+ * on its initiator's side, as Linux' own conntrack does it. The entry says for which service and which port of the
+ * initiator it is, so nothing else needs to be remembered: the ports that a connection may get come in an order of its
+ * own, and its packets find its entry by trying them.
  */
-#include <patchbay/packet.h>
+#include <patchbay/rewrite.h>
 #include <patchbay/carry.h>
+#include <patchbay/places.h>
 
 #define CT_TCP_ESTABLISHED (8000 * PB_SECOND)
 #define CT_TCP_SYN (60 * PB_SECOND)
@@ -66,7 +73,8 @@ struct ct_entry {
     __u32 pad2;
 
     __u64 policy_seen;    /* what policy let the last packet pass by: bits 0-23 its word, 24-37 class, 38-63 peer's identity */
-    __u8 spare[8];
+    __be16 own_port;      /* the initiator's, when another connection had its tuple and the key's port is not its own; or 0 */
+    __u8 spare[6];
 };
 
 struct {
@@ -86,33 +94,41 @@ struct {
 PB_CARRIED(ct4, struct ct4_key, struct ct_entry);
 PB_CARRIED(ct6, struct ct6_key, struct ct_entry);
 
-/* Who is in the maps: the datapath's own way to entries that are over, so that it finds room when nobody collects. A new
- * connection takes a place at random whose connection is over, and ends that one's entry. Only a hint: an entry may have no
- * place, and a place no entry. */
-#define CT_PLACES 131072 /* a power of two, as large as the maps */
-const volatile __u32 ct4_places_entries = CT_PLACES; /* set to what the maps have, by their names */
-const volatile __u32 ct6_places_entries = CT_PLACES;
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, CT_PLACES);
-    __type(key, __u32);
-    __type(value, struct ct4_key);
-} ct4_places SEC(".maps");
+#define CT_AT(MAP)                                                                             \
+    static __always_inline enum pb_place MAP##_at(const struct MAP##_key *k, __u64 now)        \
+    {                                                                                          \
+        struct ct_entry *e = bpf_map_lookup_elem(&MAP, k);                                     \
+        if (!e)                                                                                \
+            return PB_PLACE_EMPTY;                                                             \
+        if (e->expires > now)                                                                  \
+            return PB_PLACE_ALIVE;                                                             \
+        bpf_map_delete_elem(&MAP, k);                                                          \
+        return PB_PLACE_ENDED;                                                                 \
+    }
+CT_AT(ct4)
+CT_AT(ct6)
+PB_PLACES(ct4, struct ct4_key, 131072);
+PB_PLACES(ct6, struct ct6_key, 131072);
 
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, CT_PLACES);
-    __type(key, __u32);
-    __type(value, struct ct6_key);
-} ct6_places SEC(".maps");
-
-/* Connections refused because the map was full: [0] ct4, [1] ct6. The agent collects at once when one grows. */
+/* Connections refused because the map was full: [0] ct4, [1] ct6 (the agent collects at once when one grows); [2] because
+ * another connection had the tuple and no other port was found. */
+#define CT_NO_PORT 2
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 2);
+    __uint(max_entries, 3);
     __type(key, __u32);
     __type(value, struct pb_count);
 } ct_refused SEC(".maps");
+
+/* Until when (CLOCK_MONOTONIC, ns) a connection may live under another port than its own, by a hash of its tuple. Only what
+ * would be a new connection asks. Too late an end costs a few look-ups. */
+#define CT_RENAMED 16384 /* a power of two */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, CT_RENAMED);
+    __type(key, __u32);
+    __type(value, __u64);
+} ct_renamed SEC(".maps");
 
 struct ct_tuple {
     struct pb_addr local;
@@ -291,39 +307,178 @@ static __always_inline bool ct_seen(struct ct_entry *e, const struct pb_scratch 
     return false;
 }
 
+/* ---- two connections with one tuple ---- */
+
+#define CT_OTHER_PORTS 8 /* that a connection may get */
+#define CT_PRIVILEGED 1024
+
+static __always_inline __u64 ct_mix(__u64 h)
+{
+    h ^= h >> 31;
+    h *= 0x9e3779b97f4a7c15ull;
+    h ^= h >> 29;
+    h *= 0xbf58476d1ce4e5b9ull;
+    return h ^ h >> 32;
+}
+
+static __always_inline __u64 ct_mix_addr(const struct pb_addr *a)
+{
+    return ct_mix(((__u64)a->w[3] << 32 | a->w[2]) ^ ct_mix((__u64)a->w[1] << 32 | a->w[0]));
+}
+
+static __always_inline __u64 ct_hash(const struct ct_tuple *t)
+{
+    __u64 ports = (__u64)t->proto << 32 | (__u32)t->lport << 16 | t->rport;
+    return ct_mix(ct_mix_addr(&t->local) ^ ct_mix(ct_mix_addr(&t->remote) ^ ports));
+}
+
+/* The i-th other port of a connection whose tuple, with its own port, hashes to `hash`. A server that trusts privileged ports
+ * sees one if that is what the initiator used. */
+static __always_inline __be16 ct_other_port(__u64 hash, const struct pb_scratch *s, __be16 own, int i)
+{
+    __u32 h = ct_mix(hash ^ ct_mix_addr(&s->svc_addr) ^ ((__u64)s->svc_port << 32 | i)) >> 32;
+    __u32 low = bpf_ntohs(own) < CT_PRIVILEGED ? CT_PRIVILEGED / 2 : CT_PRIVILEGED;
+    __u32 high = bpf_ntohs(own) < CT_PRIVILEGED ? CT_PRIVILEGED : 65536;
+    return bpf_htons(low + h % (high - low));
+}
+
+/* The initiator's port in a tuple of its own side (`tx`) or of the other's. */
+static __always_inline __be16 ct_initiator_port(const struct ct_tuple *t, bool tx)
+{
+    return tx ? t->lport : t->rport;
+}
+static __always_inline void ct_set_initiator_port(struct ct_tuple *t, bool tx, __be16 port)
+{
+    if (tx)
+        t->lport = port;
+    else
+        t->rport = port;
+}
+
+/* Whether the entry is of the connection that this pass is about: begun by the side that `tx` says, for the service in the
+ * scratch, with `own` as the port that its initiator has but the key hasn't (0: the key has it). */
+static __always_inline bool ct_is(const struct ct_entry *e, const struct pb_scratch *s, __be16 own, bool tx)
+{
+    return !!e->out == tx && e->own_port == own && e->svc_port == s->svc_port && pb_addr_eq(&e->svc_addr, &s->svc_addr);
+}
+
+/* Whether a connection of this pass can get another port. The receiver's side of a connection between two pods of the node
+ * sees what the sender's side made of it; nothing mends SCTP's checksum. */
+static __always_inline bool ct_may_rename(const struct __sk_buff *skb, __u8 proto, bool tx)
+{
+    return ct_keeps_service(skb, tx) && (proto == IPPROTO_TCP || proto == IPPROTO_UDP);
+}
+
+static __always_inline void ct_note_renamed(__u64 hash, __u64 until)
+{
+    __u32 at = hash & (CT_RENAMED - 1);
+    __u64 *known = bpf_map_lookup_elem(&ct_renamed, &at);
+    if (known && *known < until)
+        *known = until;
+}
+
+static __always_inline bool ct_may_be_renamed(__u64 hash, __u64 now)
+{
+    __u32 at = hash & (CT_RENAMED - 1);
+    __u64 *until = bpf_map_lookup_elem(&ct_renamed, &at);
+    return until && *until > now;
+}
+
+/* The live entry of the connection that a packet is of, seen by who began it (`tx`: the local pod) or, if the entry says so, by
+ * the other side. With another port than its own, the tuple has that afterwards. NULL: none; `*others`: another connection
+ * has the tuple. */
+static __always_inline struct ct_entry *ct_connection(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, const struct pb_scratch *s,
+                                                      struct ct_tuple *t, bool tx, __u64 now, bool *others)
+{
+    __u64 hash = 0;
+    __be16 own = ct_initiator_port(t, tx);
+    *others = false;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i <= CT_OTHER_PORTS; i++) {
+        struct ct_entry *e = ct_first_find(skb, cfg, t);
+        bool live = e && e->expires > now;
+        if (i) {
+            if (live && ct_is(e, s, own, tx))
+                return e;
+        } else {
+            if (live && (!!e->out != tx || !ct_keeps_service(skb, tx) || ct_is(e, s, 0, tx)))
+                return e;
+            *others = live;
+            if (!ct_may_rename(skb, t->proto, tx))
+                return 0;
+            hash = ct_hash(t);
+            if (!live && !ct_may_be_renamed(hash, now))
+                return 0;
+        }
+        if (i < CT_OTHER_PORTS)
+            ct_set_initiator_port(t, tx, ct_other_port(hash, s, own, i));
+    }
+    ct_set_initiator_port(t, tx, own);
+    return 0;
+}
+
+/* Gives the packet its initiator's other port, or its own again; 0 or the drop code. */
+static __always_inline int ct_set_port(struct __sk_buff *skb, struct pb_scratch *s, bool source, __be16 port)
+{
+    int code = pb_rewrite_port(skb, s->proto, source, source ? s->sport : s->dport, port);
+    if (source)
+        s->sport = port;
+    else
+        s->dport = port;
+    pb_set_flag(skb, PB_F_NAT);
+    return code;
+}
+
+/* An ICMP error, about a packet that went the other way: what the pod receives quotes what it sent. 0 or the drop code. */
+static __always_inline int ct_lookup_error(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, __u64 now, bool tx)
+{
+    struct ct_tuple t;
+    struct pb_inner in;
+    bool others;
+    pb_set_ct_state(skb, PB_CT_NEW);
+    if (!pb_parse_inner(skb, &in))
+        return 0;
+    ct_tuple_of(&t, &in.saddr, &in.daddr, in.sport, in.dport, in.proto, in.icmp_type, !tx);
+    struct ct_entry *e = ct_connection(skb, cfg, s, &t, tx, now, &others);
+    if (!e)
+        return 0;
+    pb_set_ct_state(skb, PB_CT_RELATED);
+    ct_tell(s, e);
+    __be16 own = e->own_port;
+    if (!own)
+        return 0;
+    /* Who began the connection knows its own port only, the other side only the other. */
+    bool from_initiator = !!e->out != tx;
+    pb_set_flag(skb, PB_F_NAT);
+    return pb_rewrite_quoted(skb, &in, from_initiator, from_initiator ? &in.saddr : &in.daddr, from_initiator ? own : ct_initiator_port(&t, tx));
+}
+
 static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool tx)
 {
     struct ct_tuple t;
+    bool others;
     __u64 now = bpf_ktime_get_ns();
+    int code;
     ct_tell_nothing(s);
     if (pb_flags(skb) & PB_F_ICMPERR) {
-        /* About a packet that went the other way: what the pod receives quotes what it sent. */
-        struct pb_inner in;
-        pb_set_ct_state(skb, PB_CT_NEW);
-        if (!pb_parse_inner(skb, &in))
-            return pb_next(skb, cfg);
-        ct_tuple_of(&t, &in.saddr, &in.daddr, in.sport, in.dport, in.proto, in.icmp_type, !tx);
-        struct ct_entry *e = ct_first_find(skb, cfg, &t);
-        if (e && e->expires > now) {
-            pb_set_ct_state(skb, PB_CT_RELATED);
-            ct_tell(s, e);
-        }
-        return pb_next(skb, cfg);
+        code = ct_lookup_error(skb, cfg, s, now, tx);
+        return code ? pb_drop(skb, cfg, s, code) : pb_next(skb, cfg);
     }
     ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
-    struct ct_entry *e = ct_first_find(skb, cfg, &t);
+    struct ct_entry *e = ct_connection(skb, cfg, s, &t, tx, now, &others);
     bool forward = e && !!e->out == tx;
-    if (!e || e->expires <= now || (ct_bare_syn(s) && (!forward || e->tx_closing || e->rx_closing))) {
+    if (!e || (ct_bare_syn(s) && (!forward || e->tx_closing || e->rx_closing))) {
+        /* The end of something forgotten is not to end the connection that has its tuple now. */
+        if (others && s->proto == IPPROTO_TCP && (s->tcp_flags & PB_TCP_RST))
+            return pb_drop(skb, cfg, s, PB_DROP_UNKNOWN_CT);
         /* A bare SYN never answers anything: it opens a connection, for which policy is asked. */
         pb_set_ct_state(skb, PB_CT_NEW);
         pb_set_flag(skb, PB_F_TRACE);
         return pb_next(skb, cfg);
     }
     if (forward) {
-        /* The same tuple may have been taken by another connection through another service. */
-        if (ct_keeps_service(skb, tx) && e->svc_id != s->svc_id && (s->proto != IPPROTO_TCP || ct_bare_syn(s))) {
-            e->svc_addr = s->svc_addr;
-            e->svc_port = s->svc_port;
+        /* A frontend that was made anew has another number. */
+        if (ct_keeps_service(skb, tx) && e->svc_id != s->svc_id) {
             e->svc_flags = s->svc_flags;
             e->svc_id = s->svc_id;
         }
@@ -341,6 +496,15 @@ static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struc
     }
     if (ct_seen(e, s, now, tx))
         pb_set_flag(skb, PB_F_TRACE);
+    __be16 own = e->own_port;
+    if (own) {
+        __be16 other = ct_initiator_port(&t, !!e->out);
+        ct_set_initiator_port(&t, !!e->out, own);
+        ct_note_renamed(ct_hash(&t), e->expires);
+        code = ct_set_port(skb, s, forward, forward ? other : own);
+        if (code)
+            return pb_drop(skb, cfg, s, code);
+    }
     return pb_next(skb, cfg);
 }
 
@@ -364,40 +528,10 @@ static __always_inline long ct_update(struct __sk_buff *skb, const struct ct_tup
     return bpf_map_update_elem(&ct6, &k, e, flags);
 }
 
-#define CT_LOOK 8    /* places that a new connection looks at for itself */
-#define CT_SEARCH 64 /* and for any entry that is over, when the map is full */
-
-/* Looks at up to `tries` places. Ends the entry of the first one that is over, takes the place for `k` if there is one, and says
- * whether an entry went. With `k` a free place will do. */
-#define CT_COLLECTOR(MAP)                                                                                         \
-    static __always_inline bool MAP##_collect(const struct MAP##_key *k, __u64 now, int tries)                    \
-    {                                                                                                             \
-        for (int i = 0; i < tries; i++) {                                                                         \
-            __u32 at = bpf_get_prandom_u32() & (MAP##_places_entries - 1);                                        \
-            struct MAP##_key *place = bpf_map_lookup_elem(&MAP##_places, &at);                                    \
-            if (!place)                                                                                           \
-                return false;                                                                                     \
-            /* A copy: another CPU may take the place meanwhile. */                                               \
-            struct MAP##_key old = *place;                                                                        \
-            struct ct_entry *e = old.proto ? bpf_map_lookup_elem(&MAP, &old) : 0;                                 \
-            if (e && e->expires > now)                                                                            \
-                continue;                                                                                         \
-            if (e)                                                                                                \
-                bpf_map_delete_elem(&MAP, &old);                                                                  \
-            if (k)                                                                                                \
-                *place = *k;                                                                                      \
-            if (k || e)                                                                                           \
-                return e;                                                                                         \
-        }                                                                                                         \
-        return false;                                                                                             \
-    }
-CT_COLLECTOR(ct4)
-CT_COLLECTOR(ct6)
-
 /* Room in a full map: true when an entry that was over has gone. */
 static __always_inline bool ct_make_room(struct __sk_buff *skb, __u64 now)
 {
-    return pb_family(skb) == 4 ? ct4_collect(0, now, CT_SEARCH) : ct6_collect(0, now, CT_SEARCH);
+    return pb_family(skb) == 4 ? ct4_make_room(now) : ct6_make_room(now);
 }
 
 /* Notes a new entry where it can be found again. */
@@ -406,12 +540,64 @@ static __always_inline void ct_keep(struct __sk_buff *skb, const struct ct_tuple
     if (pb_family(skb) == 4) {
         struct ct4_key k;
         ct4_key_of(&k, t);
-        ct4_collect(&k, now, CT_LOOK);
+        ct4_keep(&k, now);
     } else {
         struct ct6_key k;
         ct6_key_of(&k, t);
-        ct6_collect(&k, now, CT_LOOK);
+        ct6_keep(&k, now);
     }
+}
+
+#define CT_EEXIST -17
+
+/* An entry for a connection whose tuple another one has, under another port of its initiator; the packet and the tuple get
+ * that. 0 and `*made`, or the drop code. */
+static __always_inline int ct_rename(struct __sk_buff *skb, struct pb_scratch *s, struct ct_tuple *t, struct ct_entry *e, __u64 now, bool tx, bool *made)
+{
+    __be16 own = ct_initiator_port(t, tx), port = 0;
+    __u64 hash = ct_hash(t);
+    bool found = false, full = false;
+    e->own_port = own;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < CT_OTHER_PORTS; i++) {
+        port = ct_other_port(hash, s, own, i);
+        ct_set_initiator_port(t, tx, port);
+        long err = ct_update(skb, t, e, BPF_NOEXIST);
+        if (err && err != CT_EEXIST) {
+            full = true;
+            break;
+        }
+        if (!err) {
+            *made = true;
+            found = true;
+            break;
+        }
+        struct ct_entry *old = ct_find(skb, t);
+        if (!old)
+            continue;
+        bool ours = ct_is(old, s, own, tx);
+        if (old->expires <= now || (ours && (old->tx_closing || old->rx_closing))) {
+            ct_update(skb, t, e, BPF_EXIST);
+            found = true;
+            break;
+        }
+        if (ours) { /* another CPU was faster */
+            found = true;
+            break;
+        }
+    }
+    if (full) {
+        if (!ct_make_room(skb, now) || ct_update(skb, t, e, BPF_NOEXIST)) {
+            pb_count(&ct_refused, pb_family(skb) == 4 ? 0 : 1, 1);
+            return PB_DROP_CT_CREATE_FAILED;
+        }
+        *made = true;
+    } else if (!found) {
+        pb_count(&ct_refused, CT_NO_PORT, 1);
+        return PB_DROP_NAT_NO_MAPPING;
+    }
+    ct_note_renamed(hash, e->expires);
+    return ct_set_port(skb, s, true, port);
 }
 
 static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool tx)
@@ -449,24 +635,31 @@ static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struc
     if (s->proto == IPPROTO_TCP && (s->tcp_flags & PB_TCP_FIN))
         e.expires = now + CT_TCP_SYN;
 
-    long err = ct_update(skb, &t, &e, BPF_NOEXIST);
-    if (err) {
+    bool made = !ct_update(skb, &t, &e, BPF_NOEXIST);
+    if (!made) {
         struct ct_entry *old = ct_find(skb, &t);
-        if (old) {
+        if (old && old->expires > now && ct_keeps_service(skb, tx) && !!old->out == tx && !ct_is(old, s, 0, tx)) {
+            /* Another connection's. */
+            int code = PB_DROP_UNSUPP_SERVICE_PROTO;
+            if (ct_may_rename(skb, s->proto, tx))
+                code = ct_rename(skb, s, &t, &e, now, tx, &made);
+            if (code)
+                return pb_drop(skb, cfg, s, code);
+        } else if (old) {
             /* One that is over gives way. A live one stays: another CPU was faster, or a SYN came against its direction. */
             if (old->expires <= now || old->tx_closing || old->rx_closing)
                 ct_update(skb, &t, &e, BPF_EXIST);
         } else {
             /* Full. What is over makes room; what is alive never does. */
             if (ct_make_room(skb, now))
-                err = ct_update(skb, &t, &e, BPF_NOEXIST);
-            if (err) {
+                made = !ct_update(skb, &t, &e, BPF_NOEXIST);
+            if (!made) {
                 pb_count(&ct_refused, pb_family(skb) == 4 ? 0 : 1, 1);
                 return pb_drop(skb, cfg, s, PB_DROP_CT_CREATE_FAILED);
             }
         }
     }
-    if (!err)
+    if (made)
         ct_keep(skb, &t, now);
     /* The receiver's pass, which may follow in this one, leaves its own. */
     s->set_policy_flags = 0;

@@ -4,7 +4,8 @@
 #ifndef PATCHBAY_SERVICE_FLOW_H
 #define PATCHBAY_SERVICE_FLOW_H
 
-#include <linux/tcp.h>
+#include <patchbay/places.h>
+#include <patchbay/rewrite.h>
 #include "lb.h"
 
 #define LB_TCP (8000 * PB_SECOND)
@@ -47,7 +48,19 @@ struct {
 } lb_flows SEC(".maps");
 PB_CARRIED(lb_flows, struct lb_flow_key, struct lb_flow);
 
-/* Connections refused because lb_flows was full. */
+static __always_inline enum pb_place lb_flows_at(const struct lb_flow_key *k, __u64 now)
+{
+    struct lb_flow *f = bpf_map_lookup_elem(&lb_flows, k);
+    if (!f)
+        return PB_PLACE_EMPTY;
+    if (f->expires > now)
+        return PB_PLACE_ALIVE;
+    bpf_map_delete_elem(&lb_flows, k);
+    return PB_PLACE_ENDED;
+}
+PB_PLACES(lb_flows, struct lb_flow_key, 131072);
+
+/* Connections refused because lb_flows was full of live ones. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
@@ -65,46 +78,6 @@ static __always_inline void lb_hairpin_addr(struct pb_addr *a, bool v4)
     a->w[1] = 0;
     a->w[2] = 0;
     a->w[3] = LB_HAIRPIN4;
-}
-
-/* Writes another address and port into the packet, source or destination; 0 or the drop code. The port of a later fragment
- * is not there, and SCTP's checksum covers neither address. */
-static __always_inline int lb_rewrite(struct __sk_buff *skb, __u8 proto, bool source, const struct pb_addr *old, const struct pb_addr *new,
-                                      __be16 oldport, __be16 newport)
-{
-    __u32 l3 = pb_l3_off(skb), l4 = pb_l4_off(skb), sum = 0;
-    __u64 mangled = 0;
-    if (!(pb_flags(skb) & PB_F_FRAG)) {
-        if (proto == IPPROTO_TCP) {
-            sum = l4 + offsetof(struct tcphdr, check);
-        } else if (proto == IPPROTO_UDP) {
-            sum = l4 + 6;
-            mangled = BPF_F_MARK_MANGLED_0;
-        } else if (proto == IPPROTO_ICMPV6) {
-            sum = l4 + 2;
-        }
-    }
-    if (pb_family(skb) == 4) {
-        if (sum && bpf_l4_csum_replace(skb, sum, old->w[3], new->w[3], BPF_F_PSEUDO_HDR | mangled | 4) < 0)
-            return PB_DROP_CSUM_L4;
-        if (bpf_l3_csum_replace(skb, l3 + offsetof(struct iphdr, check), old->w[3], new->w[3], 4) < 0)
-            return PB_DROP_CSUM_L3;
-        __u32 at = l3 + (source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr));
-        if (bpf_skb_store_bytes(skb, at, &new->w[3], 4, 0) < 0)
-            return PB_DROP_WRITE_ERROR;
-    } else {
-        __s64 diff = bpf_csum_diff((void *)old, 16, (void *)new, 16, 0);
-        if (sum && bpf_l4_csum_replace(skb, sum, 0, diff, BPF_F_PSEUDO_HDR | mangled) < 0)
-            return PB_DROP_CSUM_L4;
-        __u32 at = l3 + (source ? offsetof(struct ipv6hdr, saddr) : offsetof(struct ipv6hdr, daddr));
-        if (bpf_skb_store_bytes(skb, at, new, 16, 0) < 0)
-            return PB_DROP_WRITE_ERROR;
-    }
-    if (oldport == newport || (pb_flags(skb) & PB_F_FRAG))
-        return 0;
-    if (sum && bpf_l4_csum_replace(skb, sum, oldport, newport, mangled | 2) < 0)
-        return PB_DROP_CSUM_L4;
-    return bpf_skb_store_bytes(skb, l4 + (source ? 0 : 2), &newport, 2, 0) < 0 ? PB_DROP_WRITE_ERROR : 0;
 }
 
 static __always_inline bool lb_syn(const struct pb_scratch *s)
@@ -213,9 +186,17 @@ static __always_inline int lb_flow_backend(const volatile struct pb_stage_cfg *c
     n.created = now;
     n.closing = s->proto == IPPROTO_TCP && (s->tcp_flags & (PB_TCP_FIN | PB_TCP_RST));
     n.expires = now + lb_lifetime(&n, s);
-    if (!bpf_map_update_elem(&lb_flows, &k, &n, f ? BPF_ANY : BPF_NOEXIST))
+    bool made = !bpf_map_update_elem(&lb_flows, &k, &n, f ? BPF_ANY : BPF_NOEXIST);
+    if (!made) {
+        f = bpf_map_lookup_elem(&lb_flows, &k);
+        /* Full. What is over makes room; what is alive never does. */
+        if (!f && lb_flows_make_room(now))
+            made = !bpf_map_update_elem(&lb_flows, &k, &n, BPF_NOEXIST);
+    }
+    if (made) {
+        lb_flows_keep(&k, now);
         return LB_DONE;
-    f = bpf_map_lookup_elem(&lb_flows, &k);
+    }
     if (!f) {
         pb_count(&lb_refused, 0, 1);
         return PB_DROP_CT_CREATE_FAILED;

@@ -33,8 +33,9 @@ struct lb_nat {
     struct pb_addr addr; /* the service's */
     __be16 cport;
     __be16 port;
-    __u32 svc;
+    __u32 svc; /* the frontend's number, below 2^31, and NAT_OWN_PROCESS */
 };
+#define NAT_OWN_PROCESS (1u << 31)
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 131072);
@@ -44,7 +45,22 @@ struct {
 } lb_nat SEC(".maps");
 PB_CARRIED(lb_nat, struct lb_nat_key, struct lb_nat);
 
-/* New connections that got no port: [0] none was free, [1] the map was full. */
+#define NAT_ENDED 1 /* expiry of a mapping that is being deleted: nobody takes it over any more */
+
+static __always_inline enum pb_place lb_nat_at(const struct lb_nat_key *k, __u64 now)
+{
+    struct lb_nat *m = bpf_map_lookup_elem(&lb_nat, k);
+    if (!m)
+        return PB_PLACE_EMPTY;
+    __u64 expires = PB_READ_ONCE(m->expires);
+    if (expires > now || __sync_val_compare_and_swap(&m->expires, expires, NAT_ENDED) != expires)
+        return PB_PLACE_ALIVE;
+    bpf_map_delete_elem(&lb_nat, k);
+    return PB_PLACE_ENDED;
+}
+PB_PLACES(lb_nat, struct lb_nat_key, 131072);
+
+/* New connections that got no port: [0] none was free, [1] the map was full of live ones. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 2);
@@ -83,6 +99,13 @@ static __always_inline __u64 nat_lifetime(const struct pb_scratch *s)
     return s->tcp_flags & PB_TCP_FIN ? LB_TCP_FIN : lb_syn(s) ? LB_TCP_SYN : LB_TCP;
 }
 
+/* Whether the mapping is of a connection to a process of this node, where the client stands in the backend's place. */
+static __always_inline bool nat_of_own_process(const struct lb_nat *m, const struct lb_nat_key *k)
+{
+    /* One that an older version made says so by its client alone. */
+    return (m->svc & NAT_OWN_PROCESS) || (m->cport == k->bport && pb_addr_eq(&m->client, &k->backend));
+}
+
 static __always_inline bool nat_is(const struct lb_nat *m, const struct pb_scratch *s)
 {
     return pb_addr_eq(&m->client, &s->saddr) && m->cport == s->sport && pb_addr_eq(&m->addr, &s->svc_addr) && m->port == s->svc_port;
@@ -93,6 +116,7 @@ static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_sc
 {
     struct lb_nat m;
     __u32 at = bpf_ntohs(s->sport);
+    bool full = false;
     pb_memset(&m, 0, sizeof(m));
     m.expires = now + nat_lifetime(s);
     m.client = s->saddr;
@@ -104,17 +128,19 @@ static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_sc
     for (int i = 0; i < NAT_PROBES; i++) {
         k->nport = bpf_htons(NAT_PORT_MIN + at % (NAT_PORT_MAX - NAT_PORT_MIN + 1));
         long err = bpf_map_update_elem(&lb_nat, k, &m, BPF_NOEXIST);
-        if (!err)
+        if (!err) {
+            lb_nat_keep(k, now);
             return 0;
+        }
         struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, k);
         if (!old && err != -17 /* EEXIST: collected just now */) {
-            pb_count(&lb_nat_refused, 1, 1);
-            return PB_DROP_NAT_NO_MAPPING;
+            full = true;
+            break;
         }
         if (old) {
             /* One that is over is taken by whoever changes its expiry first. */
             __u64 expires = PB_READ_ONCE(old->expires);
-            if ((expires <= now || nat_is(old, s)) && __sync_val_compare_and_swap(&old->expires, expires, m.expires) == expires) {
+            if (expires != NAT_ENDED && (expires <= now || nat_is(old, s)) && __sync_val_compare_and_swap(&old->expires, expires, m.expires) == expires) {
                 old->client = m.client;
                 old->addr = m.addr;
                 old->cport = m.cport;
@@ -125,8 +151,29 @@ static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_sc
         }
         at = bpf_get_prandom_u32();
     }
-    pb_count(&lb_nat_refused, 0, 1);
+    if (full && lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, k, &m, BPF_NOEXIST)) {
+        lb_nat_keep(k, now);
+        return 0;
+    }
+    pb_count(&lb_nat_refused, full, 1);
     return PB_DROP_NAT_NO_MAPPING;
+}
+
+/* Keeps a port in the connection's flow, in the place of `known`: the port that counts. */
+static __always_inline __be16 flow_port(const struct pb_scratch *s, __u32 known, __be16 port)
+{
+    struct lb_flow_key f;
+    pb_memset(&f, 0, sizeof(f));
+    f.client = s->saddr;
+    f.addr = s->svc_addr;
+    f.cport = s->sport;
+    f.port = s->svc_port;
+    f.proto = s->proto;
+    struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &f);
+    if (!flow)
+        return port;
+    __u32 before = __sync_val_compare_and_swap(&flow->nat_port, known, (__u32)port);
+    return before == known ? port : before;
 }
 
 /* The connection's port at this node, kept in its flow. 0 and k->nport, or the drop code. */
@@ -147,21 +194,11 @@ static __always_inline int nat_port(const volatile struct pb_stage_cfg *cfg, str
     int code = nat_allocate(k, s, now);
     if (code)
         return code;
-    struct lb_flow_key f;
-    pb_memset(&f, 0, sizeof(f));
-    f.client = s->saddr;
-    f.addr = s->svc_addr;
-    f.cport = s->sport;
-    f.port = s->svc_port;
-    f.proto = s->proto;
-    struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &f);
-    if (flow) {
-        __u32 before = __sync_val_compare_and_swap(&flow->nat_port, known, (__u32)k->nport);
-        if (before != known && before != k->nport) {
-            /* Another CPU gave it one meanwhile: that one counts. */
-            bpf_map_delete_elem(&lb_nat, k);
-            k->nport = before;
-        }
+    __be16 before = flow_port(s, known, k->nport);
+    if (before != k->nport) {
+        /* Another CPU gave it one meanwhile: that one counts. */
+        bpf_map_delete_elem(&lb_nat, k);
+        k->nport = before;
     }
     return 0;
 }
@@ -217,8 +254,8 @@ static __always_inline int answer(struct __sk_buff *skb, const volatile struct p
     struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
     if (!m || m->expires <= now || !n || !n->netdev_ifindex)
         return LB_NOT_MINE;
-    /* Of a process of this node: undone at the device's other side. */
-    if (m->cport == s->sport && pb_addr_eq(&m->client, &s->saddr))
+    /* Undone at the device's other side. */
+    if (nat_of_own_process(m, &k))
         return LB_NOT_MINE;
     if (s->proto == IPPROTO_UDP)
         nat_until(m, now + LB_UDP);
@@ -228,9 +265,9 @@ static __always_inline int answer(struct __sk_buff *skb, const volatile struct p
     s->ct_svc_port = m->port;
     struct pb_addr client = m->client;
     __be16 cport = m->cport;
-    int code = lb_rewrite(skb, s->proto, true, &s->saddr, &s->ct_svc_addr, s->sport, s->ct_svc_port);
+    int code = pb_rewrite(skb, s->proto, true, &s->saddr, &s->ct_svc_addr, s->sport, s->ct_svc_port);
     if (!code)
-        code = lb_rewrite(skb, s->proto, false, &s->daddr, &client, s->dport, cport);
+        code = pb_rewrite(skb, s->proto, false, &s->daddr, &client, s->dport, cport);
     if (!code)
         code = pb_hop(skb);
     if (code)
@@ -253,36 +290,72 @@ static __always_inline bool in_ranges(const struct lb_service *svc, const struct
     return bpf_map_lookup_elem(&lb_ranges, &k);
 }
 
-/* To a process of this node: its answers leave through the node's stack and are given the service's address at the device. */
-static __always_inline int own_process(const struct pb_scratch *s)
+/* To a process of this node: its answers leave through the node's stack and are given the service's address at the device. Where
+ * a connection through another frontend has the tuple already, this one gets another client's port, `known` if it has one.
+ * LB_DONE, or the drop code. */
+static __always_inline int own_process(struct __sk_buff *skb, struct pb_scratch *s, __u32 known)
 {
     struct lb_nat_key k;
     struct lb_nat m;
     __u64 now = bpf_ktime_get_ns();
+    bool full = false;
     if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
         return LB_DONE; /* the port is the service's, see above */
     pb_memset(&k, 0, sizeof(k));
     k.node = s->daddr;
     k.backend = s->saddr;
     k.nport = s->dport;
-    k.bport = s->sport;
     k.proto = s->proto;
-    struct lb_nat *known = bpf_map_lookup_elem(&lb_nat, &k);
-    if (known && pb_addr_eq(&known->addr, &s->svc_addr) && known->port == s->svc_port) {
-        nat_until(known, now + nat_lifetime(s));
-        return LB_DONE;
-    }
     pb_memset(&m, 0, sizeof(m));
     m.expires = now + nat_lifetime(s);
     m.client = s->saddr;
     m.addr = s->svc_addr;
     m.cport = s->sport;
     m.port = s->svc_port;
-    m.svc = s->svc_id;
-    if (!bpf_map_update_elem(&lb_nat, &k, &m, BPF_ANY))
+    m.svc = s->svc_id | NAT_OWN_PROCESS;
+    __be16 port = known ? known : s->sport;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < NAT_PROBES; i++) {
+        k.bport = port;
+        struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, &k);
+        __u64 expires = old ? PB_READ_ONCE(old->expires) : 0;
+        if (old && expires > now && nat_is(old, s)) {
+            nat_until(old, m.expires);
+            goto found;
+        }
+        if (!old || (expires <= now && expires != NAT_ENDED)) {
+            long err = bpf_map_update_elem(&lb_nat, &k, &m, old ? BPF_ANY : BPF_NOEXIST);
+            if (!err) {
+                if (!old)
+                    lb_nat_keep(&k, now);
+                goto made;
+            }
+            if (err != -17 /* EEXIST: another CPU was faster */) {
+                full = true;
+                break;
+            }
+        }
+        port = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
+    }
+    if (!full || !lb_nat_make_room(now) || bpf_map_update_elem(&lb_nat, &k, &m, BPF_NOEXIST)) {
+        pb_count(&lb_nat_refused, full, 1);
+        return PB_DROP_NAT_NO_MAPPING;
+    }
+    lb_nat_keep(&k, now);
+made:
+    if (port != s->sport || known) {
+        __be16 before = flow_port(s, known, port);
+        if (before != port) {
+            bpf_map_delete_elem(&lb_nat, &k);
+            port = before;
+        }
+    }
+found:
+    if (port == s->sport)
         return LB_DONE;
-    pb_count(&lb_nat_refused, 1, 1);
-    return PB_DROP_NAT_NO_MAPPING;
+    int code = pb_rewrite_port(skb, s->proto, true, s->sport, port);
+    s->sport = port;
+    return code ? code : LB_DONE;
 }
 
 /* A packet for a service: to its backend. LB_NOT_MINE: none of ours; LB_DONE: on with it; or a verdict. */
@@ -331,17 +404,17 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
         if (code)
             return code;
     }
-    code = lb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
+    code = pb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
     if (code)
         return code;
     s->daddr = c.addr;
     s->dport = c.port;
     pb_set_flag(skb, PB_F_NAT);
     if (local && (local->flags & PB_EP_HOST))
-        return own_process(s);
+        return own_process(skb, s, c.nat_port);
     if (local)
         return LB_DONE;
-    code = lb_rewrite(skb, s->proto, true, &s->saddr, &nat.node, s->sport, nat.nport);
+    code = pb_rewrite(skb, s->proto, true, &s->saddr, &nat.node, s->sport, nat.nport);
     if (code)
         return code;
     if (syn)
@@ -391,12 +464,15 @@ PB_STAGE(service_netdev_egress)
     k.bport = s->dport;
     k.proto = s->proto;
     struct lb_nat *m = lb_nat_find(cfg, &k);
-    if (m && m->expires > bpf_ktime_get_ns() && pb_addr_eq(&m->client, &s->daddr) && m->cport == s->dport) {
+    if (m && m->expires > bpf_ktime_get_ns() && nat_of_own_process(m, &k)) {
         struct pb_addr addr = m->addr;
-        __be16 port = m->port;
-        code = lb_rewrite(skb, s->proto, true, &s->saddr, &addr, s->sport, port);
+        __be16 port = m->port, cport = m->cport;
+        code = pb_rewrite(skb, s->proto, true, &s->saddr, &addr, s->sport, port);
+        if (!code)
+            code = pb_rewrite_port(skb, s->proto, false, s->dport, cport);
         s->saddr = addr;
         s->sport = port;
+        s->dport = cport;
         pb_set_flag(skb, PB_F_NAT);
     }
     return code ? pb_drop(skb, cfg, s, code) : pb_next(skb, cfg);

@@ -16,7 +16,7 @@ static __always_inline int lb_translate(struct __sk_buff *skb, const volatile st
     lb_hairpin_addr(&hairpin, pb_family(skb) == 4);
     if (pb_addr_eq(&s->daddr, &hairpin)) {
         /* A pod answers itself. */
-        int code = lb_rewrite(skb, s->proto, false, &s->daddr, &s->saddr, s->dport, s->dport);
+        int code = pb_rewrite(skb, s->proto, false, &s->daddr, &s->saddr, s->dport, s->dport);
         s->daddr = s->saddr;
         pb_set_flag(skb, PB_F_NAT);
         return code ? code : LB_DONE;
@@ -30,13 +30,13 @@ static __always_inline int lb_translate(struct __sk_buff *skb, const volatile st
     /* Nothing in the kernel mends SCTP's checksum, which covers the ports. */
     if (s->proto == IPPROTO_SCTP && c.port != s->dport)
         return PB_DROP_UNSUPP_SERVICE_PROTO;
-    code = lb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
+    code = pb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
     if (code)
         return code;
     /* Conntrack and policy know the pod by its own address: the scratch keeps it, and the answer is for it again before
      * they see it. */
     if (pb_addr_eq(&c.addr, &s->saddr)) {
-        code = lb_rewrite(skb, s->proto, true, &s->saddr, &hairpin, s->sport, s->sport);
+        code = pb_rewrite(skb, s->proto, true, &s->saddr, &hairpin, s->sport, s->sport);
         if (code)
             return code;
     }
@@ -66,32 +66,15 @@ PB_STAGE(service_pod_egress)
 static __always_inline int lb_reverse_error(struct __sk_buff *skb, struct pb_scratch *s)
 {
     struct pb_inner in;
-    __u32 sum = pb_l4_off(skb) + 2;
     if (!pb_parse_inner(skb, &in))
         return 0;
-    if (in.dport != s->ct_svc_port && in.proto != IPPROTO_SCTP) {
-        if (bpf_l4_csum_replace(skb, sum, in.dport, s->ct_svc_port, 2) < 0)
-            return PB_DROP_CSUM_L4;
-        if (bpf_skb_store_bytes(skb, in.l4 + 2, &s->ct_svc_port, 2, 0) < 0)
-            return PB_DROP_WRITE_ERROR;
-    }
-    if (pb_family(skb) == 4) {
-        /* The quoted header's own checksum makes up for its address: the sum over both stays. */
-        if (bpf_l3_csum_replace(skb, in.l3 + offsetof(struct iphdr, check), in.daddr.w[3], s->ct_svc_addr.w[3], 4) < 0)
-            return PB_DROP_CSUM_L3;
-        if (bpf_skb_store_bytes(skb, in.l3 + offsetof(struct iphdr, daddr), &s->ct_svc_addr.w[3], 4, 0) < 0)
-            return PB_DROP_WRITE_ERROR;
-    } else {
-        __s64 diff = bpf_csum_diff((void *)&in.daddr, 16, (void *)&s->ct_svc_addr, 16, 0);
-        if (bpf_l4_csum_replace(skb, sum, 0, diff, 0) < 0)
-            return PB_DROP_CSUM_L4;
-        if (bpf_skb_store_bytes(skb, in.l3 + offsetof(struct ipv6hdr, daddr), &s->ct_svc_addr, 16, 0) < 0)
-            return PB_DROP_WRITE_ERROR;
-    }
+    int code = pb_rewrite_quoted(skb, &in, false, &s->ct_svc_addr, s->ct_svc_port);
+    if (code)
+        return code;
     /* Said by the backend itself, not by a router on the way. */
     if (!pb_addr_eq(&s->saddr, &in.daddr))
         return 0;
-    int code = lb_rewrite(skb, s->proto, true, &s->saddr, &s->ct_svc_addr, 0, 0);
+    code = pb_rewrite(skb, s->proto, true, &s->saddr, &s->ct_svc_addr, 0, 0);
     s->saddr = s->ct_svc_addr;
     return code;
 }
@@ -106,7 +89,7 @@ static __always_inline int lb_reverse(struct __sk_buff *skb, const volatile stru
     if (!s->ct_svc_port || (state != PB_CT_REPLY && state != PB_CT_RELATED))
         return pb_next(skb, cfg);
     if (state == PB_CT_REPLY) {
-        code = lb_rewrite(skb, s->proto, true, &s->saddr, &s->ct_svc_addr, s->sport, s->ct_svc_port);
+        code = pb_rewrite(skb, s->proto, true, &s->saddr, &s->ct_svc_addr, s->sport, s->ct_svc_port);
         s->saddr = s->ct_svc_addr;
         s->sport = s->ct_svc_port;
     } else {

@@ -4,7 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import jakarta.json.JsonObject;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -126,6 +129,90 @@ class ServicesIT {
         } finally {
             lab.delete(deny).ok();
             Await.that("the policy is gone", () -> outside(address("node1") + ":30085", "tcp") == REACHED);
+        }
+    }
+
+    /** Behind translation these connections have one tuple: one straight to the backend, and one through each of two services. */
+    @Test
+    void socketsWithOnePortReachOneBackendThroughTwoServicesAndDirectly() {
+        String[] ways = {solo.address() + ":8080", lab.clusterIp("svc", "solo") + ":80", lab.clusterIp("svc", "maglev") + ":80"};
+        Lab.Pod host = new Lab.Pod("outside", "outside", lab.status().getJsonObject("outside").getString("netns"), Path.of("/"), "", true);
+        String outside = lab.status().getJsonObject("outside").getString("address");
+        try (Traffic t = new Traffic()) {
+            for (String to : ways) {
+                t.start("from a pod to " + to, client, false, "tcp-rr", "--to", to, "--connections", "1", "--interval-us", "2000", "--bind", client.address() + ":5000",
+                        "--until-signal");
+            }
+            for (String port : List.of("30085", "30084")) {
+                t.start("from outside to " + port, host, false, "tcp-rr", "--to", address("node2") + ":" + port, "--connections", "1", "--interval-us", "2000", "--bind",
+                        outside + ":5000", "--until-signal");
+            }
+            Await.that("all are connected", () -> established(solo, 8080) == 5);
+            for (int i = 0; i < 3; i++) {
+                for (String to : List.of(ways[0], ways[1])) {
+                    assertEquals(REACHED, Run.of(Lab.inPod(client, false, Lab.program(), "probe", "--to", to, "--proto", "udp", "--bind", client.address() + ":5000").toArray(
+                            String[]::new)).exit(), "a datagram to " + to);
+                }
+            }
+            assertTrue(lab.on("node1", "bpf", "ct", "list").ok().contains("OwnPort=5000"));
+            assertTrue(lab.on("node2", "bpf", "ct", "list").ok().contains("OwnPort=5000"));
+            t.stopClean();
+        }
+    }
+
+    /** Connections that a pod's server has, by its own kernel's table. */
+    private static long established(Lab.Pod pod, int port) {
+        return Run.of("nsenter", "--net=/run/netns/" + pod.netns(), "--", "cat", "/proc/net/tcp", "/proc/net/tcp6").ok().lines().map(l -> l.trim().split("\\s+"))
+                .filter(w -> w[1].endsWith(String.format(":%04X", port)) && w[3].equals("01")).count();
+    }
+
+    private static final String MORTAL = """
+            apiVersion: v1
+            kind: Pod
+            metadata: {name: mortal, namespace: svc, labels: {app: mortal}}
+            spec:
+              nodeName: node2
+              containers:
+                - name: mortal
+                  image: patchbay/traffic
+                  command: [pb-traffic, serve, --tcp, "8080", --udp, "8080"]
+                  readinessProbe:
+                    tcpSocket: {port: 8080}
+            """;
+    private static final String MORTALS_SERVICE = """
+            apiVersion: v1
+            kind: Service
+            metadata: {name: mortal, namespace: svc}
+            spec:
+              selector: {app: mortal}
+              ports:
+                - {name: http, port: 80, targetPort: 8080, protocol: TCP}
+                - {name: echo, port: 80, targetPort: 8080, protocol: UDP}
+            """;
+
+    /** What a client would otherwise wait for until its own patience ends: its backend died without a word. */
+    @Test
+    void socketsOfADeadBackendAreEnded() {
+        lab.apply(MORTALS_SERVICE).ok();
+        lab.apply(MORTAL).ok();
+        Lab.Pod mortal = Await.value("it is ready", () -> lab.pods().stream().filter(p -> p.name().equals("svc/mortal") && p.ready()).findFirst(), Optional::isPresent).get();
+        String to = lab.clusterIp("svc", "mortal") + ":80";
+        try (Traffic t = new Traffic()) {
+            Await.that("it is reached", () -> lab.probe(client, true, to, "tcp").exit() == REACHED && lab.probe(client, true, to, "udp").exit() == REACHED);
+            t.start("streams", client, true, "tcp-rr", "--to", to, "--connections", "2", "--interval-us", "5000", "--timeout-ms", "600000", "--until-signal");
+            t.start("datagrams", client, true, "udp-send", "--to", to, "--pps", "50", "--no-hello", "--wait-ms", "1", "--until-signal");
+            t.start("a service that lives", client, true, "tcp-rr", "--to", lab.clusterIp("svc", "solo") + ":80", "--connections", "1", "--interval-us", "5000", "--until-signal");
+            Await.that("all are connected", () -> established(mortal, 8080) == 2);
+            // It says nothing any more, not even that it ends.
+            lab.exec(mortal, "ip", "link", "set", "eth0", "down").ok();
+            lab.delete(MORTAL).ok();
+            Await.that("the node has ended them", () -> lab.on("node1", "status", "--verbose").ok().matches("(?s).*Dead Backends' Sockets: Ended \\([3-9] so far\\).*"));
+            Map<String, JsonObject> reports = t.stop();
+            assertEquals(2, reports.get("streams").getJsonObject("errors").getInt("ECONNABORTED"), reports.toString());
+            assertTrue(reports.get("datagrams").toString().contains("ECONNABORTED"), reports.toString());
+            assertTrue(reports.get("a service that lives").getBoolean("clean"), reports.toString());
+        } finally {
+            lab.delete(MORTALS_SERVICE).ok();
         }
     }
 

@@ -41,7 +41,7 @@ class SwapIT {
     private static Lab.Pod server1;
     private static Lab.Pod server2;
     private static Lab.Pod stranger;
-    /** Its processes are started outside of its cgroup: services are translated packet by packet, and the pod calls nobody else's backends. */
+    /** Its processes are started outside of its cgroup: services are translated packet by packet. */
     private static Lab.Pod packets;
     private static String echo;
     private static String duplex;
@@ -90,6 +90,7 @@ class SwapIT {
         t.tcp("TCP across nodes", left, true, server2.address() + ":9000");
         t.tcp("TCP through a service at the socket", left, true, echo + ":80");
         t.tcp("TCP through a service by packet", packets, false, echo + ":80");
+        t.tcp("TCP to a backend of it, from the same pod", packets, false, server1.address() + ":9000");
         t.start("TCP to the outside, open connections", left, true, "tcp-rr", "--to", outside(), "--connections", "2", "--interval-us", "2000", "--timeout-ms", "10000",
                 "--until-signal");
         t.refused("on one node", stranger, server1.address() + ":9000");

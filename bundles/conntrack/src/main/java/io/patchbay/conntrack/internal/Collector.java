@@ -37,6 +37,7 @@ final class Collector {
     private final Duration longest;
     private final LongSupplier clock;
     private final Map<String, Count> counts = new LinkedHashMap<>();
+    private volatile long withoutPort;
     private Duration interval;
     private long due;
     private long refusedBefore = -1;
@@ -71,10 +72,20 @@ final class Collector {
 
     private long[] refusals() {
         long[] all = new long[maps.size()];
-        for (int i = 0; i < all.length; i++) {
-            for (Struct cpu : refused.lookupAll(new Struct(refused.key()).set("", i))) all[i] += cpu.get("skbs");
-        }
+        for (int i = 0; i < all.length; i++) all[i] = refusals(i);
+        withoutPort = refusals(all.length);
         return all;
+    }
+
+    private long refusals(int at) {
+        long sum = 0;
+        for (Struct cpu : refused.lookupAll(new Struct(refused.key()).set("", at))) sum += cpu.get("skbs");
+        return sum;
+    }
+
+    /** Connections refused because another one had their tuple and no other port was free, as the last {@link #tick} saw it. */
+    long withoutPort() {
+        return withoutPort;
     }
 
     private void collect(long[] refusals) {

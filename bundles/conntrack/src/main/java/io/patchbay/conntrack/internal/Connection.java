@@ -13,10 +13,11 @@ import java.util.StringJoiner;
  * @param out     the local pod began the connection
  * @param expires CLOCK_MONOTONIC in ns, as {@link System#nanoTime} on Linux
  * @param svcPort 0: the connection was not translated
+ * @param ownPort the initiator's port, when another connection had its tuple and it was given the one of the tuple; 0: it is the tuple's
  */
 record Connection(int protocol, boolean out, IpAddress local, int localPort, IpAddress remote, int remotePort, long expires, long txPackets,
         long txBytes, long rxPackets, long rxBytes, int txFlags, int rxFlags, long txReport, long rxReport, boolean txClosing, boolean rxClosing,
-        boolean seenNonSyn, boolean replied, IpAddress svcAddress, int svcPort, long svcId, long identity, int natPort) {
+        boolean seenNonSyn, boolean replied, IpAddress svcAddress, int svcPort, long svcId, long identity, int natPort, int ownPort) {
     private static final long SECOND = 1_000_000_000L;
 
     static Connection of(Struct key, Struct value) {
@@ -25,7 +26,7 @@ record Connection(int protocol, boolean out, IpAddress local, int localPort, IpA
                 key.port("rport"), value.get("expires"), value.get("tx_packets"), value.get("tx_bytes"), value.get("rx_packets"), value.get("rx_bytes"),
                 (int) value.get("tx_flags_seen"), (int) value.get("rx_flags_seen"), value.get("tx_report"), value.get("rx_report"),
                 value.get("tx_closing") != 0, value.get("rx_closing") != 0, value.get("seen_non_syn") != 0, value.get("replied") != 0,
-                svcPort == 0 ? null : value.address("svc_addr"), svcPort, value.get("svc_id"), value.get("peer_identity"), value.port("nat_port"));
+                svcPort == 0 ? null : value.address("svc_addr"), svcPort, value.get("svc_id"), value.get("peer_identity"), value.port("nat_port"), value.port("own_port"));
     }
 
     /** ct4 keeps 32-bit addresses in network order, ct6 whole ones. */
@@ -75,6 +76,7 @@ record Connection(int protocol, boolean out, IpAddress local, int localPort, IpA
         words.add("SourceSecurityID=" + identity);
         words.add("BackendID=0");
         words.add("NatPort=" + natPort);
+        if (ownPort != 0) words.add("OwnPort=" + ownPort);
         if (svcAddress != null) words.add("Service=" + end(svcAddress, svcPort));
         return String.join(" ", words);
     }

@@ -136,6 +136,9 @@ public final class ConntrackComponent implements StatusSource {
             }
             data.put(name, Map.of("entries", c.entries(), "max", c.max(), "collected", c.collected(), "refused", c.refused()));
         });
+        long withoutPort = collector.withoutPort();
+        if (verbose || withoutPort > 0) details.add("  " + withoutPort + " connections refused because another had their tuple and no port was free");
+        data.put("withoutPort", withoutPort);
         if (verbose) details.add("  collected every " + collector.interval().toSeconds() + " s");
         return List.of(new StatusRow(ORDER, "Conntrack", cells, details, true, data));
     }

@@ -41,6 +41,7 @@ public final class CtListCommand implements ShellCommand {
     public List<String> help() {
         return List.of("Usage: bpf ct list [global] [-d] [-o json]", "", "Entries past their expiry, which are waiting to be collected, are not shown.",
                 "OUT: a pod of this node began the connection. Times are seconds of the kernel's monotonic clock.",
+                "OwnPort: another connection had the tuple, so this one's initiator, which uses that port, was given the one shown.",
                 "  -d, --time-diff   also how long each entry still lives");
     }
 
@@ -74,6 +75,7 @@ public final class CtListCommand implements ShellCommand {
                 .add("remainingSeconds", (c.expires() - now) / 1_000_000_000L).add("replied", c.replied()).add("txPackets", c.txPackets())
                 .add("txBytes", c.txBytes()).add("rxPackets", c.rxPackets()).add("rxBytes", c.rxBytes()).add("txClosing", c.txClosing())
                 .add("rxClosing", c.rxClosing()).add("seenNonSyn", c.seenNonSyn()).add("sourceIdentity", c.identity());
+        if (c.ownPort() != 0) o.add("ownPort", c.ownPort());
         if (c.svcAddress() != null) o.add("serviceAddress", c.svcAddress().toString()).add("servicePort", c.svcPort()).add("serviceId", c.svcId());
         return o;
     }

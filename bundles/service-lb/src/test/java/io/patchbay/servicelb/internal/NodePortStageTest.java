@@ -15,8 +15,10 @@ import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
@@ -54,7 +56,11 @@ class NodePortStageTest {
     }
 
     private void open(Map<String, Integer> sizes) {
-        bench = StageBench.of("bpf/nodeport.o", Map.of(), sizes);
+        open(Map.of(), sizes);
+    }
+
+    private void open(Map<String, Long> constants, Map<String, Integer> sizes) {
+        bench = StageBench.of("bpf/nodeport.o", constants, sizes);
         // The loopback device stands for the node's: the stage names it, nothing is sent by a test run.
         bench.putConfig("node_config", bench.struct("pb_node_config").address("node_ip4", NODE).set("netdev_ifindex", 1));
         at("endpoints", LOCAL, bench.struct("pb_endpoint").set("ifindex", 1).set("id", 5));
@@ -199,6 +205,103 @@ class NodePortStageTest {
             for (int i = 0; i < v.capacity(); i += 16) counted += v.getLong(i);
         }
         assertEquals(refused, counted);
+    }
+
+    private static final int EVERY = 64;
+
+    /** Ends all entries of a map, as if their time had passed. */
+    private void expire(String map, String struct) {
+        List<ByteBuffer[]> all = new ArrayList<>();
+        bench.map(map).forEach((k, v) -> all.add(new ByteBuffer[] {copy(k), copy(v)}));
+        all.forEach(e -> bench.map(map).update(e[0], new Fields(bench.layout(struct), e[1]).set("expires", 2).bytes()));
+    }
+
+    private static ByteBuffer copy(ByteBuffer b) {
+        ByteBuffer c = ByteBuffer.allocate(b.capacity()).order(b.order());
+        c.put(0, b, 0, b.capacity());
+        return c;
+    }
+
+    /** Nobody collects, and both maps are full of what is over: new connections find room all the same, and what lives stays. */
+    @ParameterizedTest
+    @ValueSource(strings = {LOCAL, REMOTE})
+    void mapsFullOfWhatIsOverMakeRoomWithoutAnAgent(String backend) {
+        bench.close();
+        open(Map.of("lb_flows_places_entries", (long) EVERY, "lb_nat_places_entries", (long) EVERY),
+                Map.of("lb_flows", EVERY, "lb_nat", EVERY, "lb_flows_places", EVERY, "lb_nat_places", EVERY));
+        service(2, TCP, 0, backend);
+        int port = 1000;
+        while (in(syn(CLIENT, port)).verdict() != StageBench.TC_SHOT) port++;
+        assertTrue(port - 1000 >= EVERY, "room for " + (port - 1000));
+        expire("lb_flows", "lb_flow");
+        expire("lb_nat", "lb_nat");
+        String before = "";
+        for (int i = 0; i < 20; i++) {
+            StageBench.Outcome o = in(syn("192.0.2.8", 5000 + i));
+            assertTrue(o.verdict() != StageBench.TC_SHOT, "connection " + i + ": code " + o.code());
+            if (i == 0) before = Packet.describe(o.packet());
+        }
+        assertEquals(before, Packet.describe(in(Packet.tcp("192.0.2.8", 5000, NODE, PORT, ACK).frame()).packet()), "a live one stays where it is");
+        for (int round = 0; round < 20; round++) {
+            for (int i = 0; i < EVERY / 4; i++) assertTrue(in(syn("192.0.2.9", 6000 + round * EVERY + i)).verdict() != StageBench.TC_SHOT, "round " + round + ", " + i);
+            expire("lb_flows", "lb_flow");
+            expire("lb_nat", "lb_nat");
+        }
+    }
+
+    @Test
+    void whenNoPortIsLeftTheNewConnectionAloneIsRefused() {
+        bench.close();
+        open(Map.of("lb_nat", 30000));
+        service(2, TCP, 0, REMOTE);
+        int first = nodePortOf(in(syn(CLIENT, 4000)).packet());
+        ByteBuffer[] one = {null, null};
+        bench.map("lb_nat").forEach((k, v) -> {
+            one[0] = copy(k);
+            one[1] = copy(v);
+        });
+        for (int p = 10000; p < 30000; p++) {
+            if (p != first) bench.map("lb_nat").update(new Fields(bench.layout("lb_nat_key"), one[0]).port("nport", p).bytes(), new Fields(bench.layout("lb_nat"), one[1]).port("cport", 1).bytes());
+        }
+        StageBench.Outcome refused = in(syn(CLIENT, 4001));
+        assertEquals(NO_PORT, refused.code());
+        assertEquals(StageBench.TC_SHOT, refused.verdict());
+        ByteBuffer v = bench.map("lb_nat_refused").lookup(0);
+        long counted = 0;
+        for (int i = 0; i < v.capacity(); i += 16) counted += v.getLong(i);
+        assertEquals(1, counted);
+        assertEquals(first, nodePortOf(in(Packet.tcp(CLIENT, 4000, NODE, PORT, ACK).frame()).packet()));
+        for (int p = 10000; p < 30000; p += 2) {
+            bench.map("lb_nat").update(new Fields(bench.layout("lb_nat_key"), one[0]).port("nport", p).bytes(), new Fields(bench.layout("lb_nat"), one[1]).set("expires", 2).bytes());
+        }
+        assertEquals(TO_NETWORK, in(syn(CLIENT, 4002)).code(), "what is over gives its port");
+    }
+
+    /** Two frontends of one process of the node, from one client's port: each connection has its answers. */
+    @ParameterizedTest
+    @ValueSource(ints = {TCP, UDP})
+    void aProcessOfThisNodeThroughTwoFrontends(int proto) {
+        at("endpoints", NODE, bench.struct("pb_endpoint").set("flags", 1));
+        service(2, proto, 0, NODE);
+        String vip = "203.0.113.9";
+        bench.put("lb_services", bench.struct("lb_service_key").address("addr", vip).port("port", 80).set("proto", proto),
+                bench.struct("lb_service").set("id", 8).set("set", 3).set("count", 1).set("total", 1).set("kind", 4));
+        byte[] one = proto == TCP ? syn(CLIENT, 4000) : Packet.udp(CLIENT, 4000, NODE, PORT, 9).frame();
+        byte[] two = proto == TCP ? Packet.tcp(CLIENT, 4000, vip, 80, SYN).frame() : Packet.udp(CLIENT, 4000, vip, 80, 9).frame();
+        assertEquals("192.0.2.7:4000 > 172.18.0.11:8080 ttl 64", Packet.describe(in(one).packet()));
+        StageBench.Outcome o = in(two);
+        assertEquals("", Packet.wrong(o.packet()));
+        int port = nodePortOf(o.packet());
+        assertEquals("192.0.2.7:" + port + " > 172.18.0.11:8080 ttl 64", Packet.describe(o.packet()));
+        assertTrue(port != 4000 && port >= 1024, "port " + port);
+        assertEquals(port, nodePortOf(in(two).packet()));
+        assertEquals(4000, nodePortOf(in(one).packet()));
+        for (int p : new int[] {4000, port}) {
+            byte[] answer = proto == TCP ? Packet.tcp(NODE, 8080, CLIENT, p, SYN | ACK).frame() : Packet.udp(NODE, 8080, CLIENT, p, 9).frame();
+            o = bench.run("service_netdev_egress", NETDEV_EGRESS, 0, answer, null);
+            assertEquals("", Packet.wrong(o.packet()));
+            assertEquals((p == 4000 ? NODE + ":30080" : vip + ":80") + " > 192.0.2.7:4000 ttl 64", Packet.describe(o.packet()));
+        }
     }
 
     @Test
