@@ -2,6 +2,7 @@ package io.patchbay.netlink;
 
 import io.patchbay.netlink.internal.Channel;
 import io.patchbay.netlink.internal.Libc;
+import io.patchbay.netlink.internal.Rt;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -99,6 +100,11 @@ public final class NetNs implements AutoCloseable {
     /** A new netlink socket in this namespace; it outlives this object. */
     public NetlinkSocket socket() {
         return within("open netlink socket in", () -> new NetlinkSocket(Channel.open(), path.toString()));
+    }
+
+    /** The TCP and UDP sockets of this namespace; it outlives this object, its owner closes it. */
+    public SocketDiag sockets() {
+        return within("open netlink socket in", () -> new SocketDiag(Channel.open(Rt.NETLINK_SOCK_DIAG), path.toString()));
     }
 
     Channel channel() {

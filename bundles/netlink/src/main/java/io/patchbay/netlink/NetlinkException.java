@@ -15,6 +15,8 @@ public final class NetlinkException extends RuntimeException {
     public static final int ENODEV = 19;
     public static final int ENOBUFS = 105;
     public static final int EADDRNOTAVAIL = 99;
+    public static final int EOPNOTSUPP = 95;
+    public static final int ESTALE = 116;
 
     private static final long serialVersionUID = 1L;
 
@@ -23,9 +25,9 @@ public final class NetlinkException extends RuntimeException {
             Map.entry(6, "ENXIO"), Map.entry(9, "EBADF"), Map.entry(11, "EAGAIN"), Map.entry(ENOMEM, "ENOMEM"),
             Map.entry(13, "EACCES"), Map.entry(16, "EBUSY"), Map.entry(EEXIST, "EEXIST"), Map.entry(ENODEV, "ENODEV"),
             Map.entry(22, "EINVAL"), Map.entry(23, "ENFILE"), Map.entry(24, "EMFILE"), Map.entry(28, "ENOSPC"),
-            Map.entry(34, "ERANGE"), Map.entry(36, "ENAMETOOLONG"), Map.entry(90, "EMSGSIZE"), Map.entry(95, "EOPNOTSUPP"),
+            Map.entry(34, "ERANGE"), Map.entry(36, "ENAMETOOLONG"), Map.entry(90, "EMSGSIZE"), Map.entry(EOPNOTSUPP, "EOPNOTSUPP"),
             Map.entry(97, "EAFNOSUPPORT"), Map.entry(EADDRNOTAVAIL, "EADDRNOTAVAIL"), Map.entry(100, "ENETDOWN"),
-            Map.entry(101, "ENETUNREACH"), Map.entry(ENOBUFS, "ENOBUFS"), Map.entry(113, "EHOSTUNREACH"));
+            Map.entry(101, "ENETUNREACH"), Map.entry(ENOBUFS, "ENOBUFS"), Map.entry(113, "EHOSTUNREACH"), Map.entry(ESTALE, "ESTALE"));
 
     private final String operation;
     private final String object;

@@ -1,5 +1,5 @@
 /**
- * Links, addresses, routes, neighbours and queueing disciplines of a network namespace, over rtnetlink.
+ * Links, addresses, routes, neighbours and queueing disciplines of a network namespace, over rtnetlink, and its sockets, over sock_diag.
  *
  * <p>libnl-3 gives the sockets; messages are built and read here, because libnl-route folds the kernel's error numbers
  * into its own fewer ones, drops the kernel's explanation, and lacks newer attributes.

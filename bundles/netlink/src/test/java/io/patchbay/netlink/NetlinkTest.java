@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.net.Prefix;
+import io.patchbay.api.net.Protocol;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -18,11 +19,15 @@ import java.io.IOException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 
 /** Every call against the kernel, checked with iproute2. */
 @Tag("root")
@@ -83,6 +88,37 @@ class NetlinkTest {
             assertNotEquals(x.cookie(), y.cookie());
             assertNotEquals(own.cookie(), y.cookie());
             assertEquals(x.cookie(), x.cookie());
+        }
+    }
+
+    /** Sockets of all kinds to one listener; the kernel ends the one that is meant, and its owner hears of it. */
+    @Test
+    void aConnectedSocketIsFoundAndEnded() throws Exception {
+        Path c = Namespaces.add("diag");
+        Namespaces.ip("-n", Namespaces.PREFIX + "diag", "link", "set", "lo", "up");
+        for (String address : List.of("127.0.0.1", "::1")) {
+            NamespaceThread.call(c, () -> {
+                try (ServerSocket server = new ServerSocket(0, 5, InetAddress.getByName(address));
+                        Socket first = new Socket(server.getInetAddress(), server.getLocalPort());
+                        Socket second = new Socket(server.getInetAddress(), server.getLocalPort());
+                        DatagramSocket udp = new DatagramSocket();
+                        NetNs own = NetNs.own(); SocketDiag diag = own.sockets()) {
+                    udp.connect(server.getLocalSocketAddress());
+                    assertTrue(diag.canDestroy(Protocol.TCP) && diag.canDestroy(Protocol.UDP), "this kernel ends sockets");
+                    List<InetSocket> tcp = diag.connected(Protocol.TCP).stream().filter(s -> s.remotePort() == server.getLocalPort()).toList();
+                    assertEquals(Set.of(first.getLocalPort(), second.getLocalPort()), tcp.stream().map(InetSocket::localPort).collect(Collectors.toSet()));
+                    assertTrue(tcp.stream().allMatch(s -> s.remote().equals(IpAddress.parse(address)) && s.cookie() != 0), tcp.toString());
+                    InetSocket found = tcp.stream().filter(s -> s.localPort() == first.getLocalPort()).findFirst().orElseThrow();
+                    assertTrue(diag.destroy(found));
+                    assertFalse(diag.destroy(found), "it is gone");
+                    assertThrows(IOException.class, () -> first.getInputStream().read());
+                    second.getOutputStream().write(1);
+                    InetSocket datagrams = diag.connected(Protocol.UDP).stream().filter(s -> s.remotePort() == server.getLocalPort()).findFirst().orElseThrow();
+                    assertTrue(diag.destroy(datagrams));
+                    assertTrue(diag.connected(Protocol.UDP).stream().noneMatch(s -> s.cookie() == datagrams.cookie()));
+                }
+                return null;
+            });
         }
     }
 

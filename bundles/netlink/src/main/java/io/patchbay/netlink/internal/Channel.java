@@ -12,7 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A netlink route socket with request and answer. It belongs to the network namespace of the thread that opens it.
+ * A netlink socket with request and answer. It belongs to the network namespace of the thread that opens it.
  * Requests are serialised; a datagram is read by one thread at a time.
  */
 public final class Channel implements AutoCloseable {
@@ -31,13 +31,18 @@ public final class Channel implements AutoCloseable {
         this.fd = LibNl.NL.nl_socket_get_fd(socket);
     }
 
-    /** Opens a socket in the calling thread's network namespace. */
+    /** Opens a route socket in the calling thread's network namespace. */
     public static Channel open() {
+        return open(Rt.NETLINK_ROUTE);
+    }
+
+    /** Opens a socket of a netlink family, {@code Rt.NETLINK_*}, in the calling thread's network namespace. */
+    public static Channel open(int family) {
         Pointer s = LibNl.NL.nl_socket_alloc();
         if (s == null) {
             throw new NetlinkException("open", "netlink socket", NetlinkException.ENOMEM, null);
         }
-        int r = LibNl.NL.nl_connect(s, Rt.NETLINK_ROUTE);
+        int r = LibNl.NL.nl_connect(s, family);
         if (r < 0) {
             LibNl.NL.nl_socket_free(s);
             throw failure("open", "netlink socket", r);

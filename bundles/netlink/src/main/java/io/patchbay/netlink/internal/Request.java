@@ -56,6 +56,13 @@ public final class Request {
         return this;
     }
 
+    /** struct inet_diag_req_v2. @param id struct inet_diag_sockid, 48 bytes */
+    public Request sockets(int family, int protocol, int states, byte[] id) {
+        room(8 + id.length);
+        b.put((byte) family).put((byte) protocol).put((byte) 0).put((byte) 0).putInt(states).put(id);
+        return this;
+    }
+
     public Request bytes(int attribute, byte... value) {
         room(4 + value.length + 3);
         b.putShort((short) (4 + value.length)).putShort((short) attribute).put(value);

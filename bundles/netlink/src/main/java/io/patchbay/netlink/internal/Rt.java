@@ -1,9 +1,10 @@
 package io.patchbay.netlink.internal;
 
-/** Numbers of linux/netlink.h, linux/rtnetlink.h, linux/if_link.h and their like, under their own names. */
+/** Numbers of linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/sock_diag.h and their like, under their own names. */
 public final class Rt {
 
     public static final int NETLINK_ROUTE = 0;
+    public static final int NETLINK_SOCK_DIAG = 4;
     public static final int SOL_NETLINK = 270;
     public static final int NETLINK_CAP_ACK = 10;
     public static final int NETLINK_EXT_ACK = 11;
@@ -38,6 +39,9 @@ public final class Rt {
     public static final int RTM_DELQDISC = 37;
     public static final int RTM_GETQDISC = 38;
     public static final int RTM_DELTFILTER = 45;
+
+    public static final int SOCK_DIAG_BY_FAMILY = 20;
+    public static final int SOCK_DESTROY = 21;
 
     public static final int RTNLGRP_LINK = 1;
     public static final int RTNLGRP_TC = 4;

@@ -16,6 +16,11 @@ enum BackendState {
         this.text = text;
     }
 
+    /** Whether it goes on with what it has. */
+    boolean serves() {
+        return this == ACTIVE || this == TERMINATING;
+    }
+
     int number() {
         return number;
     }

@@ -1,6 +1,7 @@
 package io.patchbay.servicelb.internal;
 
 import io.patchbay.api.cluster.ObjectKey;
+import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.net.Prefix;
 import io.patchbay.api.net.Protocol;
 import java.util.ArrayList;
@@ -104,6 +105,7 @@ final class ServiceState {
     private int lastBackend;
     private boolean backendsWrapped;
     private final Map<Frontend, LbValue.Service> seeds = new HashMap<>();
+    private boolean departures;
 
     /** Numbers that the kernel's maps have, before the first change. */
     void restore(Map<Frontend, LbValue.Service> services, Map<Integer, BackendAddress> backends) {
@@ -125,6 +127,47 @@ final class ServiceState {
 
     Set<ObjectKey> services() {
         return plans.keySet();
+    }
+
+    /** Whether a backend has left a set, or stopped to serve in it, since the last call. */
+    boolean takeDepartures() {
+        boolean any = departures;
+        departures = false;
+        return any;
+    }
+
+    /**
+     * Whether a backend serves what the frontend's service has connected to it. The call may have named an address of loopback or of
+     * another node, for which the row of all addresses stands.
+     */
+    boolean serves(Frontend asked, BackendAddress backend) {
+        IpAddress any = IpAddress.parse(asked.address().isV4() ? "0.0.0.0" : "::");
+        for (IpAddress address : List.of(asked.address(), any)) {
+            for (boolean inside : new boolean[] {true, false}) {
+                Frontend frontend = new Frontend(address, asked.port(), asked.protocol(), inside);
+                ObjectKey owner = owners.get(frontend);
+                ServicePlan plan = owner == null ? null : plans.get(owner);
+                if (plan == null) continue;
+                return plan.frontends().stream().filter(f -> f.frontend().equals(frontend)).map(f -> sets.get(f.set()))
+                        .anyMatch(set -> set != null && set.members.stream().anyMatch(m -> m.backend().equals(backend) && m.state().serves()));
+            }
+        }
+        return false;
+    }
+
+    /** Whether any service has the backend and it serves. */
+    boolean serves(BackendAddress backend) {
+        Use use = uses.get(backend);
+        BackendState state = use == null ? null : use.state();
+        return state != null && state.serves();
+    }
+
+    private static boolean departed(List<Member> before, List<Member> now) {
+        Set<BackendAddress> serving = new HashSet<>();
+        now.forEach(m -> {
+            if (m.state().serves()) serving.add(m.backend());
+        });
+        return before.stream().anyMatch(m -> m.state().serves() && !serving.contains(m.backend()));
     }
 
     /** Puts a service's plan in the place of its last one. NOTHING removes it. */
@@ -207,6 +250,7 @@ final class ServiceState {
         int eligible = eligible(members);
         int table = maglev && eligible > 0 ? Maglev.size(eligible) : 0;
         if (before != null && before.members.equals(members) && before.remembers == remembers && before.table == table) return;
+        if (before != null && !departures) departures = departed(before.members, members);
         int id = before != null ? before.id : setId(key, plans.get(key.service()));
         Written now = new Written(id, members, remembers, table);
         sets.put(key, now);
@@ -231,6 +275,7 @@ final class ServiceState {
     private void drop(SetKey key, Delta delta) {
         Written before = sets.remove(key);
         if (before == null) return;
+        if (!departures) departures = departed(before.members, List.of());
         chunks(before.id, new int[0], before.members.size(), delta);
         places(before.id, 0, new int[0], List.of(), before.table, delta);
         if (before.remembers) {

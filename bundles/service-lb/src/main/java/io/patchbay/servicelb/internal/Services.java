@@ -13,6 +13,8 @@ import io.patchbay.api.cluster.TableListener;
 import io.patchbay.api.cluster.TableSnapshot;
 import io.patchbay.api.feature.FeatureRuntime;
 import io.patchbay.api.feature.Scope;
+import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Protocol;
 import io.patchbay.api.reconcile.Reconciler;
 import io.patchbay.api.reconcile.Reconcilers;
 import java.util.ArrayList;
@@ -24,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import org.osgi.framework.BundleContext;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -54,6 +57,8 @@ public final class Services {
     private NodeView view;
     private boolean began;
     private volatile boolean ready;
+    private volatile Runnable departure = () -> {
+    };
     /** Of the cluster and the node that all services were computed from. */
     private long computed = -1;
     private NodeView computedView;
@@ -102,6 +107,45 @@ public final class Services {
         return Optional.ofNullable(state.owners().get(frontend));
     }
 
+    /** Calls when a backend has left or stopped to serve, or a pod has gone, and once when services are known. Of one listener. */
+    AutoCloseable onDeparture(Runnable listener) {
+        departure = listener;
+        scope.executor().execute(() -> {
+            if (began) listener.run();
+        });
+        return () -> departure = () -> {
+        };
+    }
+
+    /**
+     * Those whose backend is dead. One of UDP is dead for a service in which it does not serve any more: whatever is sent to it is better
+     * sent to another. A connection of TCP may go on as long as its pod lives, in the service or not, so it is dead when the pod has gone.
+     *
+     * @return fails while services are not known yet
+     */
+    CompletableFuture<Set<Translated>> dead(Collection<Translated> translations) {
+        List<Translated> all = List.copyOf(translations);
+        return CompletableFuture.supplyAsync(() -> {
+            if (!began) throw new IllegalStateException("services are not known yet");
+            ClusterSnapshot now = tables.snapshot();
+            Set<Translated> unserved = new HashSet<>();
+            for (Translated t : all) {
+                if (!state.serves(t.asked(), t.backend())) unserved.add(t);
+            }
+            if (unserved.isEmpty()) return unserved;
+            Set<IpAddress> pods = new HashSet<>();
+            now.pods().asMap().values().stream().filter(p -> !p.phase().isEnded()).forEach(p -> pods.addAll(p.ips()));
+            unserved.removeIf(t -> t.backend().protocol() == Protocol.TCP
+                    && (state.serves(t.backend()) || pods.contains(t.backend().address()) || !isOfPods(now, t.backend().address())));
+            return unserved;
+        }, scope.executor());
+    }
+
+    /** Whether a node has it for its pods. Of other addresses nobody here knows whether they live. */
+    private static boolean isOfPods(ClusterSnapshot now, IpAddress address) {
+        return now.nodes().asMap().values().stream().anyMatch(n -> n.podCidrs().stream().anyMatch(c -> c.contains(address)));
+    }
+
     private interface Affected<K, R> {
         Collection<ObjectKey> by(Change<K, R> change);
     }
@@ -122,6 +166,7 @@ public final class Services {
                 Set<ObjectKey> services = new HashSet<>();
                 changes.forEach(c -> services.addAll(affected.by(c)));
                 update(tables.snapshot(), services);
+                if (state.takeDepartures() || changes.stream().anyMatch(c -> c.after() == null && c.before() instanceof Pod)) departure.run();
             }
         };
     }
@@ -171,6 +216,8 @@ public final class Services {
         LOG.info("Services: {} computed in {} ms", all.size(), (System.nanoTime() - start) / 1_000_000);
         reconciler.synced();
         announce();
+        state.takeDepartures();
+        departure.run();
     }
 
     /** Says that the feature is ready once everything planned is in the kernel. */

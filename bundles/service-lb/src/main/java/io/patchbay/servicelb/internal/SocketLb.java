@@ -32,6 +32,7 @@ public final class SocketLb implements StatusSource {
 
     private final Attachments attachments;
     private final FeatureRuntime runtime;
+    private final DeadBackends dead;
     private final Scope scope;
     private final String cgroup;
     private final LbConfig config;
@@ -40,8 +41,10 @@ public final class SocketLb implements StatusSource {
     private volatile boolean attached;
 
     @Activate
-    public SocketLb(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime, @Reference Attachments attachments) {
+    public SocketLb(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime, @Reference Attachments attachments,
+            @Reference DeadBackends dead) {
         this.runtime = runtime;
+        this.dead = dead;
         this.attachments = attachments;
         this.scope = runtime.scope("service-sockets");
         this.cgroup = runtime.config().getOrDefault("cgroup", "").strip();
@@ -124,6 +127,7 @@ public final class SocketLb implements StatusSource {
                 "  Socket LB:              " + (attached ? "Enabled" : "Disabled"),
                 "  Socket LB Tracing:      Disabled",
                 "  Socket LB Coverage:     " + (attached ? cgroup : "None"),
+                "  Dead Backends' Sockets: " + dead.describe(),
                 "  Devices:                " + devices,
                 "  Mode:                   SNAT",
                 "  Backend Selection:      " + (config.maglev() ? "Maglev (Table Size: by service, 251 to 131071)" : "Random"),

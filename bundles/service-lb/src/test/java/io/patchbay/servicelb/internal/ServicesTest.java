@@ -2,8 +2,10 @@ package io.patchbay.servicelb.internal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.patchbay.api.cluster.EndpointSlice;
 import io.patchbay.api.cluster.Node;
 import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
@@ -15,7 +17,11 @@ import io.patchbay.reconcile.internal.ControllersComponent;
 import io.patchbay.reconcile.internal.ReconcilersComponent;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -148,5 +154,49 @@ class ServicesTest {
                 6    203.0.113.8:80/TCP      LoadBalancer   1 => 10.0.0.1:8080/TCP (active)
                 7    172.18.0.99:30080/TCP   NodePort       1 => 10.0.0.1:8080/TCP (active)""", this::list);
         await("1 0", () -> feature.map("lb_ranges").count() + " " + feature.map("lb_maglev").count());
+    }
+
+    private static EndpointSlice datagrams(boolean serving, boolean terminating) {
+        return new EndpointSlice("default", "s2-1", "s2", EndpointSlice.AddressType.IPV4, Map.of(), List.of(new EndpointSlice.Port("", 53, Protocol.UDP, "")),
+                List.of(new EndpointSlice.Endpoint(List.of(IpAddress.parse("10.0.0.1")), serving && !terminating, serving, terminating, "", "", Set.of(), Optional.empty())));
+    }
+
+    private Set<Translated> dead(Translated... all) throws Exception {
+        return services.dead(List.of(all)).get(10, TimeUnit.SECONDS);
+    }
+
+    /** TCP lives as long as its pod, in the service or not; UDP as long as the backend serves. */
+    @Test
+    void whatIsDead() throws Exception {
+        Pod pod = Pod.builder("default", "p").nodeName("n1").ips(List.of(IpAddress.parse("10.0.0.1"))).phase(Pod.Phase.RUNNING).build();
+        Translated stream = new Translated(new Frontend(IpAddress.parse("10.96.0.1"), 80, Protocol.TCP), new BackendAddress(IpAddress.parse("10.0.0.1"), 8080, Protocol.TCP));
+        Translated foreign = new Translated(stream.asked(), new BackendAddress(IpAddress.parse("192.0.2.1"), 8080, Protocol.TCP));
+        Translated datagrams = new Translated(new Frontend(IpAddress.parse("10.96.0.2"), 80, Protocol.UDP), new BackendAddress(IpAddress.parse("10.0.0.1"), 53, Protocol.UDP));
+        Translated nodePort = new Translated(new Frontend(IpAddress.parse("127.0.0.1"), 30053, Protocol.UDP), datagrams.backend());
+        Service udp = Cluster.service(2).toBuilder().type(Service.Type.NODE_PORT).ports(List.of(new Service.Port("", 80, 53, "", Protocol.UDP, 30053, ""))).build();
+        AtomicInteger departures = new AtomicInteger();
+        start();
+        services.onDeparture(departures::incrementAndGet);
+        assertThrows(ExecutionException.class, () -> dead(stream), "nothing is known yet");
+        cluster.put(new Node("n1", Map.of(), Map.of(), List.of(IpAddress.parse("172.18.0.11")), List.of(Prefix.parse("10.0.0.0/24"))));
+        cluster.put(pod);
+        cluster.put(List.of(Cluster.service(1), udp), List.of(Cluster.slice(1, 1, 2), datagrams(true, false)));
+        cluster.synced();
+        feature.ready.get(10, TimeUnit.SECONDS);
+        await("1", departures::toString);
+        assertEquals(Set.of(), dead(stream, datagrams, nodePort));
+        assertEquals(Set.of(), dead(foreign), "an address of no pod: nobody knows whether it lives");
+
+        cluster.put(List.of(), List.of(datagrams(true, true)));
+        assertEquals(Set.of(), dead(datagrams, nodePort), "it ends and serves what it has");
+        assertEquals(1, departures.get());
+        cluster.put(List.of(), List.of(datagrams(false, true), Cluster.slice(1, 2)));
+        await("2", departures::toString);
+        assertEquals(Set.of(datagrams, nodePort), dead(stream, datagrams, nodePort), "the pod lives on");
+        cluster.delete(pod);
+        await("3", departures::toString);
+        assertEquals(Set.of(stream, datagrams, nodePort), dead(stream, datagrams, nodePort, foreign));
+        cluster.delete(Cluster.service(1));
+        await("4", departures::toString);
     }
 }
