@@ -208,4 +208,34 @@ static __always_inline int lb_flow_backend(const volatile struct pb_stage_cfg *c
     c->nat_port = PB_READ_ONCE(f->nat_port);
     return LB_DONE;
 }
+
+/* The flow that an ICMP error is about, when that quotes an answer of a service: said by the client, or on the way to it. */
+static __always_inline struct lb_flow *lb_flow_of_answer(const volatile struct pb_stage_cfg *cfg, const struct pb_inner *in)
+{
+    struct lb_flow_key k;
+    if (in->proto != IPPROTO_TCP && in->proto != IPPROTO_UDP && in->proto != IPPROTO_SCTP)
+        return 0;
+    pb_memset(&k, 0, sizeof(k));
+    k.client = in->daddr;
+    k.addr = in->saddr;
+    k.cport = in->dport;
+    k.port = in->sport;
+    k.proto = in->proto;
+    struct lb_flow *f = lb_flows_find(cfg, &k);
+    return f && f->expires > bpf_ktime_get_ns() ? f : 0;
+}
+
+/* Turns such an error into one for the backend, who knows its own address only; conntrack is told of which service it is. */
+static __always_inline int lb_error_to_backend(struct __sk_buff *skb, struct pb_scratch *s, const struct pb_inner *in, const struct pb_addr *addr, __be16 port)
+{
+    int code = pb_rewrite_quoted(skb, in, true, addr, port);
+    s->svc_addr = in->saddr;
+    s->svc_port = in->sport;
+    pb_set_flag(skb, PB_F_NAT);
+    if (code || !pb_addr_eq(&s->daddr, &in->saddr))
+        return code;
+    code = pb_rewrite(skb, s->proto, false, &s->daddr, addr, 0, 0);
+    s->daddr = *addr;
+    return code;
+}
 #endif

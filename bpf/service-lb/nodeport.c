@@ -282,6 +282,90 @@ static __always_inline int answer(struct __sk_buff *skb, const volatile struct p
     return PB_TO_NETWORK;
 }
 
+/* ---- ICMP errors about what went through here: whoever gets one is to find in it what it sent itself ---- */
+
+static __always_inline void nat_key_of(struct lb_nat_key *k, const struct pb_addr *node, const struct pb_addr *backend, __be16 nport, __be16 bport, __u8 proto)
+{
+    pb_memset(k, 0, sizeof(*k));
+    k->node = *node;
+    k->backend = *backend;
+    k->nport = nport;
+    k->bport = bport;
+    k->proto = proto;
+}
+
+/* The quoted packet went from the client to the service, and is made to look so: from `m`'s client, for its service. */
+static __always_inline int quote_as_asked(struct __sk_buff *skb, const struct pb_inner *in, const struct lb_nat *m)
+{
+    struct lb_nat as = *m;
+    int code = pb_rewrite_quoted(skb, in, true, &as.client, as.cport);
+    return code ? code : pb_rewrite_quoted(skb, in, false, &as.addr, as.port);
+}
+
+/* About what was forwarded to a backend elsewhere, said by the backend or on the way: to the client. */
+static __always_inline int error_to_client(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, const struct pb_inner *in, int *act)
+{
+    struct lb_nat_key k;
+    __u32 zero = 0, port = bpf_ntohs(in->sport);
+    if (port < NAT_PORT_MIN || port > NAT_PORT_MAX || !pb_addr_eq(&s->daddr, &in->saddr))
+        return LB_NOT_MINE;
+    nat_key_of(&k, &in->saddr, &in->daddr, in->sport, in->dport, in->proto);
+    struct lb_nat *m = lb_nat_find(cfg, &k);
+    struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
+    if (!m || m->expires <= bpf_ktime_get_ns() || nat_of_own_process(m, &k) || !n || !n->netdev_ifindex)
+        return LB_NOT_MINE;
+    struct pb_addr client = m->client, addr = m->addr;
+    int code = quote_as_asked(skb, in, m);
+    if (!code && pb_addr_eq(&s->saddr, &in->daddr)) {
+        code = pb_rewrite(skb, s->proto, true, &s->saddr, &addr, 0, 0);
+        s->saddr = addr;
+    }
+    if (!code)
+        code = pb_rewrite(skb, s->proto, false, &s->daddr, &client, 0, 0);
+    s->daddr = client;
+    if (!code)
+        code = pb_hop(skb);
+    if (code)
+        return code;
+    pb_set_flag(skb, PB_F_NAT);
+    pb_set_mark(skb, PB_MARK_SNAT_DONE);
+    *act = bpf_redirect_neigh(n->netdev_ifindex, 0, 0, 0);
+    return PB_TO_NETWORK;
+}
+
+/* About an answer, said by the client or on the way to it: to the backend. */
+static __always_inline int error_to_backend(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, const struct pb_inner *in, int *act)
+{
+    __u32 zero = 0;
+    struct lb_flow *f = pb_addr_eq(&s->daddr, &in->saddr) ? lb_flow_of_answer(cfg, in) : 0;
+    struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
+    if (!f || !n || !n->netdev_ifindex)
+        return LB_NOT_MINE;
+    struct pb_addr addr = f->addr;
+    __be16 port = f->port, nport = f->nat_port;
+    struct pb_endpoint *local = bpf_map_lookup_elem(&endpoints, &addr);
+    if (!local && !nport)
+        return LB_NOT_MINE;
+    int code = lb_error_to_backend(skb, s, in, &addr, port);
+    if (code)
+        return code;
+    if (local) {
+        /* A process of the node may know the client by another port; conntrack sees to that for a pod. */
+        if ((local->flags & PB_EP_HOST) && nport)
+            code = pb_rewrite_quoted(skb, in, false, &in->daddr, nport);
+        return code ? code : LB_DONE;
+    }
+    struct pb_addr node = pb_family(skb) == 4 ? n->node_ip4 : n->node_ip6;
+    code = pb_rewrite_quoted(skb, in, false, &node, nport);
+    if (!code)
+        code = pb_rewrite(skb, s->proto, true, &s->saddr, &node, 0, 0);
+    s->saddr = node;
+    if (code)
+        return code;
+    skb->cb[PB_CB_SRC] = ID_WORLD;
+    return forward(skb, s, n, act);
+}
+
 static __always_inline bool in_ranges(const struct lb_service *svc, const struct pb_scratch *s)
 {
     if (!(svc->flags & LB_F_SOURCE_RANGES))
@@ -426,7 +510,14 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
 PB_STAGE(service_netdev_ingress)
 {
     int act = TC_ACT_SHOT, code = LB_NOT_MINE;
-    if (!(pb_flags(skb) & PB_F_ICMPERR) && (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP)) {
+    if (pb_flags(skb) & PB_F_ICMPERR) {
+        struct pb_inner in;
+        if (pb_parse_inner(skb, &in)) {
+            code = error_to_client(skb, cfg, s, &in, &act);
+            if (code == LB_NOT_MINE)
+                code = error_to_backend(skb, cfg, s, &in, &act);
+        }
+    } else if ((s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP)) {
         code = answer(skb, cfg, s, &act);
         if (code == LB_NOT_MINE)
             code = to_backend(skb, cfg, s, &act);
@@ -440,8 +531,11 @@ PB_STAGE(service_netdev_ingress)
 PB_STAGE(service_overlay_ingress)
 {
     int act = TC_ACT_SHOT, code = LB_NOT_MINE;
+    struct pb_inner in;
     if (!(pb_flags(skb) & PB_F_ICMPERR))
         code = answer(skb, cfg, s, &act);
+    else if (pb_parse_inner(skb, &in))
+        code = error_to_client(skb, cfg, s, &in, &act);
     if (code == LB_NOT_MINE) {
         if (skb->cb[PB_CB_SRC] == ID_WORLD)
             s->set_nat_flags |= LB_NAT_TUNNEL;
@@ -450,12 +544,36 @@ PB_STAGE(service_overlay_ingress)
     return pb_verdict(skb, cfg, s, code, act);
 }
 
+/* What the node says of a packet for one of its processes: the client knows the service. 0 or the drop code. */
+static __always_inline int error_of_own_process(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
+{
+    struct lb_nat_key k;
+    struct pb_inner in;
+    if (!pb_parse_inner(skb, &in))
+        return 0;
+    nat_key_of(&k, &in.daddr, &in.saddr, in.dport, in.sport, in.proto);
+    struct lb_nat *m = lb_nat_find(cfg, &k);
+    if (!m || m->expires <= bpf_ktime_get_ns() || !nat_of_own_process(m, &k))
+        return 0;
+    struct pb_addr addr = m->addr;
+    int code = quote_as_asked(skb, &in, m);
+    if (!code)
+        code = pb_rewrite(skb, s->proto, true, &s->saddr, &addr, 0, 0);
+    s->saddr = addr;
+    pb_set_flag(skb, PB_F_NAT);
+    return code;
+}
+
 /* What the node's own processes answer to clients of a service. */
 PB_STAGE(service_netdev_egress)
 {
     struct lb_nat_key k;
     int code = 0;
-    if ((pb_flags(skb) & PB_F_ICMPERR) || (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP))
+    if (pb_flags(skb) & PB_F_ICMPERR) {
+        code = error_of_own_process(skb, cfg, s);
+        return code ? pb_drop(skb, cfg, s, code) : pb_next(skb, cfg);
+    }
+    if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
         return pb_next(skb, cfg);
     pb_memset(&k, 0, sizeof(k));
     k.node = s->saddr;

@@ -6,13 +6,26 @@
 #include "flow.h"
 #include "answer.h"
 
+/* What a pod says of an answer that it got: the backend is to hear it. */
+static __always_inline int lb_translate_error(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
+{
+    struct pb_inner in;
+    if (!pb_parse_inner(skb, &in))
+        return LB_NOT_MINE;
+    struct lb_flow *f = lb_flow_of_answer(cfg, &in);
+    if (!f)
+        return LB_NOT_MINE;
+    struct pb_addr addr = f->addr;
+    __be16 port = f->port;
+    int code = lb_error_to_backend(skb, s, &in, &addr, port);
+    return code ? code : LB_DONE;
+}
+
 static __always_inline int lb_translate(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
 {
     struct lb_service_key k = {.addr = s->daddr, .port = s->dport, .proto = s->proto};
     struct lb_choice c = {};
     struct pb_addr hairpin;
-    if (pb_flags(skb) & PB_F_ICMPERR)
-        return LB_NOT_MINE;
     lb_hairpin_addr(&hairpin, pb_family(skb) == 4);
     if (pb_addr_eq(&s->daddr, &hairpin)) {
         /* A pod answers itself. */
@@ -53,7 +66,9 @@ static __always_inline int lb_translate(struct __sk_buff *skb, const volatile st
 PB_STAGE(service_pod_egress)
 {
     int code = LB_NOT_MINE, act = TC_ACT_SHOT;
-    if (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP || s->daddr.w[3] == LB_HAIRPIN4)
+    if (pb_flags(skb) & PB_F_ICMPERR)
+        code = lb_translate_error(skb, cfg, s);
+    else if (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP || s->daddr.w[3] == LB_HAIRPIN4)
         code = lb_translate(skb, cfg, s);
     if (!PB_IS_DROP(code))
         return pb_next(skb, cfg);
@@ -83,8 +98,9 @@ static __always_inline int lb_reverse(struct __sk_buff *skb, const volatile stru
 {
     __u32 state = pb_ct_state(skb);
     int code = 0;
-    /* Another node sent us this connection with its own address as the source, through the tunnel: its answers go back there. */
-    if (state == PB_CT_REPLY && (s->ct_nat_flags & LB_NAT_TUNNEL))
+    /* Another node sent us this connection with its own address as the source, through the tunnel: answers, and what the pod says
+     * of it, go back there. */
+    if ((state == PB_CT_REPLY || state == PB_CT_RELATED) && (s->ct_nat_flags & LB_NAT_TUNNEL))
         s->tunnel_ip = s->daddr;
     if (!s->ct_svc_port || (state != PB_CT_REPLY && state != PB_CT_RELATED))
         return pb_next(skb, cfg);
