@@ -1,7 +1,6 @@
 package io.patchbay.servicelb.internal;
 
 import io.patchbay.api.datapath.MapHandle;
-import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.feature.FeatureRuntime;
 import io.patchbay.api.feature.Scope;
 import java.time.Duration;
@@ -29,12 +28,9 @@ public final class Flows {
     private final Scope scope;
     private final MapHandle flows;
     private final MapHandle ports;
-    private final MapHandle refused;
-    private final MapHandle portsRefused;
     private final LongSupplier clock;
     private long lastCollection;
-    private long lastRefused;
-    private long lastPortsRefused;
+    private Refusals last;
 
     @Activate
     public Flows(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime) {
@@ -48,10 +44,7 @@ public final class Flows {
         this.scope = runtime.scope("service-flows");
         this.flows = runtime.map("lb_flows");
         this.ports = runtime.map("lb_nat");
-        this.refused = runtime.map("lb_refused");
-        this.portsRefused = runtime.map("lb_nat_refused");
-        this.lastRefused = refused();
-        this.lastPortsRefused = portsRefused();
+        this.last = Refusals.read(runtime);
         this.lastCollection = clock.getAsLong();
         scope.every("collect-service-flows", LOOK, () -> {
             look();
@@ -64,35 +57,23 @@ public final class Flows {
         scope.close();
     }
 
-    /** Connections that found the map full. */
-    long refused() {
-        return refused.lookupAll(new Struct(refused.key())).stream().mapToLong(s -> s.get("skbs")).sum();
-    }
-
-    /** Connections from outside that got no port of this node towards their backend. */
-    long portsRefused() {
-        long all = 0;
-        for (int why = 0; why < 2; why++) {
-            all += portsRefused.lookupAll(new Struct(portsRefused.key()).set("", why)).stream().mapToLong(s -> s.get("skbs")).sum();
-        }
-        return all;
-    }
-
     private void look() {
         long now = clock.getAsLong();
-        long noPort = portsRefused();
-        if (noPort != lastPortsRefused) {
-            LOG.warn("{} new connections from outside found no port of this node towards their backend", noPort - lastPortsRefused);
-            lastPortsRefused = noPort;
+        Refusals refused = Refusals.read(runtime);
+        if (refused.ports() != last.ports()) {
+            LOG.warn("{} new connections from outside found no port of this node towards their backend", refused.ports() - last.ports());
         }
-        long full = refused();
+        if (refused.flows() != last.flows()) {
+            LOG.warn("Map lb_flows ({} entries) was full: {} new connections through services were refused", flows.maxEntries(), refused.flows() - last.flows());
+        }
+        if (refused.mappings() != last.mappings()) {
+            LOG.warn("Map lb_nat ({} entries) was full: {} new connections from outside were refused", ports.maxEntries(), refused.mappings() - last.mappings());
+        }
+        boolean more = !refused.equals(last);
+        last = refused;
         boolean draining = runtime.draining();
-        if (!draining && full == lastRefused && now - lastCollection < COLLECT_NS) return;
-        if (full != lastRefused) {
-            LOG.warn("Map lb_flows ({} entries) was full: {} new connections through services were refused", flows.maxEntries(), full - lastRefused);
-        }
-        int left = collect(now, full != lastRefused ? 0 : GRACE_NS);
-        lastRefused = full;
+        if (!draining && !more && now - lastCollection < COLLECT_NS) return;
+        int left = collect(now, more ? 0 : GRACE_NS);
         lastCollection = now;
         if (draining && left == 0) runtime.drained();
     }

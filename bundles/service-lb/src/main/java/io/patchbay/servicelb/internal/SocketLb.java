@@ -39,6 +39,7 @@ public final class SocketLb implements StatusSource {
     private volatile LocalNode node;
     private volatile String kubeProxy = "";
     private volatile boolean attached;
+    private volatile boolean everybody;
 
     @Activate
     public SocketLb(@Reference(target = "(patchbay.feature=service-lb)") FeatureRuntime runtime, @Reference Attachments attachments,
@@ -84,6 +85,8 @@ public final class SocketLb implements StatusSource {
             throw new IllegalStateException("there is no cgroup " + cgroup + " (configuration key service-lb cgroup): packets are translated, sockets are not");
         }
         attachments.attachCgroup(cgroup);
+        // Every cgroup has a type but the root, which all processes are in.
+        everybody = !Files.exists(Path.of(cgroup, "cgroup.type"));
         attached = true;
     }
 
@@ -105,6 +108,7 @@ public final class SocketLb implements StatusSource {
         List<String> cells = new ArrayList<>(List.of(mode()));
         if (!devices.isEmpty()) cells.add("[" + devices + "]");
         if (!attached) cells.add("sockets are not translated: the node's own processes reach no service");
+        else if (!everybody) cells.add("without the node's processes outside of " + cgroup);
         if (!config.nodePorts()) cells.add("ports of the node are left to others");
         if (!kubeProxy.isEmpty()) cells.add("kube-proxy's rules are present: " + kubeProxy);
         Map<String, Object> data = new LinkedHashMap<>();
@@ -112,11 +116,16 @@ public final class SocketLb implements StatusSource {
         data.put("devices", devices);
         data.put("socketLB", attached);
         data.put("cgroup", cgroup);
+        data.put("allProcesses", everybody);
         data.put("kubeProxyRules", kubeProxy);
         data.put("algorithm", config.maglev() ? "maglev" : "random");
         data.put("services", config.nodePorts() ? List.of("ClusterIP", "NodePort", "LoadBalancer", "ExternalIPs", "HostPort") : List.of("ClusterIP", "LoadBalancer", "ExternalIPs"));
+        Refusals refused = Refusals.read(runtime);
+        data.put("refusedNoPort", refused.ports());
+        data.put("refusedMapFull", refused.flows() + refused.mappings());
         List<StatusRow> rows = new ArrayList<>();
-        rows.add(new StatusRow(StatusRow.Order.KUBE_PROXY_REPLACEMENT, "KubeProxyReplacement", cells, List.of(), true, data));
+        rows.add(new StatusRow(StatusRow.Order.KUBE_PROXY_REPLACEMENT, "KubeProxyReplacement", cells, refused.any() ? List.of("  refused: " + refused) : List.of(), true,
+                data));
         if (verbose) rows.add(details(devices));
         return rows;
     }
