@@ -104,6 +104,9 @@ static __always_inline int lb_reverse(struct __sk_buff *skb, const volatile stru
         s->tunnel_ip = s->daddr;
     if (!s->ct_svc_port || (state != PB_CT_REPLY && state != PB_CT_RELATED))
         return pb_next(skb, cfg);
+    /* An error about an answer was made one for the backend before: there is nothing to undo. */
+    if (state == PB_CT_RELATED && s->svc_port)
+        return pb_next(skb, cfg);
     if (state == PB_CT_REPLY) {
         code = pb_rewrite(skb, s->proto, true, &s->saddr, &s->ct_svc_addr, s->sport, s->ct_svc_port);
         s->saddr = s->ct_svc_addr;
