@@ -24,11 +24,10 @@ enum pb_place {
     PB_PLACE_ENDED, /* it was over, and has been deleted */
 };
 
-/* SIZE: a power of two, as many as the map has entries. MAP_places_entries is set to what MAP_places has.
+/* SIZE: as many as the map has entries. MAP_places_entries is set to what MAP_places has.
  * PB_PLACES' search: ends the entry of the first place whose entry is over, takes the place for `k` if there is one, and says
  * whether an entry went. With `k` an empty place will do. */
 #define PB_PLACES(MAP, KEY, SIZE)                                                                                 \
-    _Static_assert(!((SIZE) & ((SIZE) - 1)), "a power of two");                                                   \
     const volatile __u32 MAP##_places_entries = SIZE;                                                             \
     struct {                                                                                                      \
         __uint(type, BPF_MAP_TYPE_ARRAY);                                                                         \
@@ -39,7 +38,7 @@ enum pb_place {
     static __always_inline bool MAP##_search(const KEY *k, __u64 now, int tries)                                  \
     {                                                                                                             \
         for (int i = 0; i < tries; i++) {                                                                         \
-            __u32 at = bpf_get_prandom_u32() & (MAP##_places_entries - 1);                                        \
+            __u32 at = bpf_get_prandom_u32() % MAP##_places_entries;                                              \
             KEY *place = bpf_map_lookup_elem(&MAP##_places, &at);                                                 \
             if (!place)                                                                                           \
                 return false;                                                                                     \
