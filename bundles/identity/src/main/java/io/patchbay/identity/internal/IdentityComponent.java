@@ -81,6 +81,9 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     private volatile IdentityClaims claims;
     private LocalNode local;
     private boolean open;
+    /** Whether leftovers of the kernel may go, and the addresses that keep them from it. */
+    private boolean swept;
+    private final Set<IpAddress> unsettled = new HashSet<>();
     private Set<IpAddress> apiServers = Set.of();
 
     @Activate
@@ -206,15 +209,25 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
             var now = tables.snapshot();
             if (!(now.pods().isSynced() && now.nodes().isSynced() && now.namespaces().isSynced() && now.identities().isSynced())) return;
             open = true;
+            // The table has its rows, but the registry may not have been told yet: a pod without a number would lose its entry until it is.
+            registry.rowsAre(now.identities().rows());
             nodesLocked();
             for (Pod p : now.pods().rows()) podLocked(p);
+            // Those that were known before nothing was published are no news to podLocked.
+            pods.all().forEach(this::publish);
             write();
-            addresses.synced();
-            prefixes.synced();
         }
         CompletableFuture.allOf(addresses.flush(), prefixes.flush()).whenComplete((x, error) -> {
             if (error == null) runtime.ready();
         });
+    }
+
+    /** What the kernel has and nobody claims goes only when no claim waits for its number any more: what is claimed would go with it. Under the lock. */
+    private void sweep() {
+        if (swept || !open || !unsettled.isEmpty()) return;
+        swept = true;
+        addresses.synced();
+        prefixes.synced();
     }
 
     // ---- from the tables; on the scope's thread ----
@@ -262,6 +275,7 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     /** Makes the entry of an address what its pod's says; under the lock. */
     private void publish(IpAddress address) {
         if (!open) return;
+        unsettled.remove(address);
         Prefix prefix = Prefix.of(address);
         Optional<PodAddresses.Claim> owner = pods.owner(address);
         if (owner.isEmpty()) {
@@ -277,6 +291,7 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         }
         CompletableFuture<?> settled = registry.settled(number.get());
         if (!settled.isDone() || settled.isCompletedExceptionally()) {
+            if (!swept) unsettled.add(address);
             settled.whenComplete((x, error) -> {
                 Runnable again = () -> {
                     synchronized (this) {
@@ -382,6 +397,7 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         }
         if (!putAddresses.isEmpty() || !dropAddresses.isEmpty()) addresses.change(putAddresses, dropAddresses);
         if (!putPrefixes.isEmpty() || !dropPrefixes.isEmpty()) prefixes.change(putPrefixes, dropPrefixes);
+        sweep();
     }
 
     // ---- Identities ----

@@ -49,7 +49,7 @@ public final class IdentityListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options options = Options.parse(context.arguments(), Set.of(), Set.of("-o|--output"));
+        Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         Map<Integer, LabelSet> all = identities.all();
         if (options.output("text", "json").equals("json")) {
             JsonArrayBuilder list = Json.createArrayBuilder();

@@ -47,7 +47,7 @@ public final class IpListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options options = Options.parse(context.arguments(), Set.of("-n|--numeric", "-v|--verbose"), Set.of("-o|--output"));
+        Options options = Options.parseOnly(context.arguments(), Set.of("-n|--numeric", "-v|--verbose"), Set.of("-o|--output"));
         Map<Prefix, Ipcache.Entry> entries = ipcache.entries();
         if (options.output("text", "json").equals("json")) {
             JsonArrayBuilder list = Json.createArrayBuilder();
