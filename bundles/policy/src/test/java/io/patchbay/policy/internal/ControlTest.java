@@ -356,6 +356,22 @@ class ControlTest {
     }
 
     @Test
+    void aProblemGoesWithThePolicyThatHadIt() {
+        Node node = node();
+        node.apply("p", WEB_FROM_CLI);
+        MapHandle map = programs.map("policy");
+        Map<Struct, Struct> filler = new HashMap<>();
+        for (int i = map.count(); i < map.maxEntries(); i++) filler.put(new Struct(map.key()).set("table_id", 0x7fffffff).set("peer", i), new Struct(map.value()));
+        map.putAll(filler);
+        node.apply("q", "{endpointSelector: {matchLabels: {app: web}}, ingress: [{fromEndpoints: [{}]}]}");
+        assertTrue(node.problem().getMessage().contains("full"), () -> "" + node.problem());
+        node.withdraw("q");
+        assertNull(node.problem(), "what is in force is what is wanted again");
+        map.deleteAll(filler.keySet());
+        assertEquals(Programs.PASSED, in(8080));
+    }
+
+    @Test
     void aRestartKeepsEverythingUntilItKnowsBetter() {
         Node node = node();
         node.apply("p", WEB_FROM_CLI);

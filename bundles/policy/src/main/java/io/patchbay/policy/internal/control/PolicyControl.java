@@ -107,6 +107,8 @@ public final class PolicyControl {
     private boolean membersKnown;
     private boolean endpointsKnown;
     private boolean changing;
+    /** Whether the last change could not be enforced. */
+    private boolean failing;
     private boolean again;
     private int lastClass;
     private volatile InForce inForce = new InForce(0, List.of(), List.of(), List.of());
@@ -354,7 +356,8 @@ public final class PolicyControl {
         }
         if (!membersKnown || !endpointsKnown) return;
         Next next = world.sources().map(this::next).orElse(null);
-        if (next == null || opened.isDone() && next.isNothing()) return;
+        // After a change that could not be enforced there may be nothing to change any more, but prefixes to let go and a problem to take back.
+        if (next == null || opened.isDone() && next.isNothing() && !failing) return;
         changing = true;
         again = false;
         demand = engine.demandAfter(next.change);
@@ -463,6 +466,7 @@ public final class PolicyControl {
 
     private void finished(Throwable error) {
         changing = false;
+        failing = error != null;
         onPrefixes = () -> { };
         if (error != null) {
             world.changed(error instanceof CompletionException && error.getCause() != null ? error.getCause() : error);
