@@ -86,6 +86,14 @@ public final class Qdiscs {
         return list(linkIndex).stream().anyMatch(q -> "clsact".equals(q.kind()));
     }
 
+    /** The filters at one side of a device's clsact, in the order in which they run; none where there is no clsact. */
+    public List<Filter> filters(int linkIndex, boolean ingress) {
+        // A priority stands in the list with handle 0 before its filters.
+        return channel.dump("list", "filters of link " + linkIndex,
+                new Request(Rt.RTM_GETTFILTER, 0).traffic(linkIndex, 0, ingress ? Rt.CLSACT_INGRESS : Rt.CLSACT_EGRESS)).stream()
+                .filter(r -> r.type() == Rt.RTM_NEWTFILTER).map(r -> Filter.of(r, ingress)).filter(f -> f.linkIndex() == linkIndex && f.handle() != 0).toList();
+    }
+
     /** EEXIST when it is there. */
     public void addClsact(int linkIndex) {
         channel.change("add", "clsact on link " + linkIndex, new Request(Rt.RTM_NEWQDISC, Rt.NLM_F_CREATE | Rt.NLM_F_EXCL)

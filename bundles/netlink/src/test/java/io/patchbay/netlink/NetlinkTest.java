@@ -332,6 +332,11 @@ class NetlinkTest {
         assertFalse(in.qdiscs().hasClsact(i));
         in.qdiscs().addClsact(i);
         assertTrue(in.qdiscs().hasClsact(i));
+        assertEquals(List.of(), in.qdiscs().filters(i, true));
+        Namespaces.run("tc", "-n", Namespaces.PREFIX + "a", "filter", "add", "dev", "pbtq0", "ingress", "prio", "7", "handle", "3",
+                "bpf", "bytecode", "1,6 0 0 4294967295,", "flowid", "1:1");
+        assertEquals(List.of(new Filter(i, true, "bpf", 7, 3, "", 0)), in.qdiscs().filters(i, true));
+        assertEquals(List.of(), in.qdiscs().filters(i, false));
         in.qdiscs().deleteClsact(i);
         assertFalse(in.qdiscs().hasClsact(i));
         in.qdiscs().deleteRoot(i);

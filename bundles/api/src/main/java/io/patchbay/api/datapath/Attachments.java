@@ -28,6 +28,9 @@ public interface Attachments {
 
     List<Attachment> list();
 
+    /** What others have attached to the same sides of the same devices, in the order in which it runs. */
+    List<Other> others();
+
     /**
      * One attachment as the kernel has it.
      *
@@ -36,5 +39,18 @@ public interface Attachments {
      * @param restored how often it had to be put back
      */
     record Attachment(Hook hook, String mode, String where, int ifindex, boolean present, long restored) {
+    }
+
+    /**
+     * A program or filter of somebody else.
+     *
+     * @param hook      ours at that side of the device
+     * @param mode      {@code tcx} or {@code clsact}
+     * @param where     device name
+     * @param name      of the program, or the kind of a filter without one
+     * @param programId 0 for a filter without a program
+     * @param first     whether it sees packets before ours does
+     */
+    record Other(Hook hook, String mode, String where, int ifindex, String name, int programId, boolean first) {
     }
 }

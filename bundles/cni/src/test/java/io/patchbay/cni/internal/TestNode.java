@@ -162,5 +162,10 @@ final class TestNode implements AutoCloseable {
         public List<Attachment> list() {
             return List.copyOf(all);
         }
+
+        @Override
+        public List<Other> others() {
+            return List.of();
+        }
     }
 }

@@ -168,6 +168,11 @@ final class Core implements AutoCloseable {
         return hook.isSocket() ? Optional.empty() : Optional.ofNullable(preambles.get("pb_" + hook.text().replace('-', '_') + "_guard"));
     }
 
+    /** Whether a program is the preamble or the guard of a hook. */
+    boolean isOwn(Hook hook, int programId) {
+        return preamble(hook).id() == programId || guard(hook).map(g -> g.id() == programId).orElse(false);
+    }
+
     /** Program array and index through which a hook enters a slot's generation. */
     void setEntry(Hook hook, int slot, BpfProgram program) {
         entries(hook).setProgram(entry(hook, slot), program);

@@ -34,7 +34,7 @@ public final class DatapathShowCommand implements ShellCommand {
 
     @Override
     public String summary() {
-        return "The generation in charge: stages with order, place and program, and attachments";
+        return "The generation in charge: stages with order, place and program; attachments, ours and those of others";
     }
 
     @Override
@@ -44,9 +44,10 @@ public final class DatapathShowCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext c) throws Exception {
-        Options o = Options.parse(c.arguments(), Set.of(), Set.of("-o|--output"));
+        Options o = Options.parseOnly(c.arguments(), Set.of(), Set.of("-o|--output"));
         Optional<Pipeline.Generation> g = pipeline.current();
         List<Attachments.Attachment> at = attachments.list();
+        List<Attachments.Other> others = attachments.others();
         if (o.output("text", "json").equals("json")) {
             JsonObjectBuilder b = Json.createObjectBuilder();
             JsonArrayBuilder features = Json.createArrayBuilder();
@@ -60,7 +61,10 @@ public final class DatapathShowCommand implements ShellCommand {
             JsonArrayBuilder places = Json.createArrayBuilder();
             at.forEach(a -> places.add(Json.createObjectBuilder().add("hook", a.hook().text()).add("mode", a.mode()).add("where", a.where())
                     .add("ifindex", a.ifindex()).add("present", a.present()).add("restored", a.restored())));
-            c.out().println(b.add("features", features).add("stages", stages).add("attachments", places).build());
+            JsonArrayBuilder foreign = Json.createArrayBuilder();
+            others.forEach(x -> foreign.add(Json.createObjectBuilder().add("hook", x.hook().text()).add("mode", x.mode()).add("where", x.where())
+                    .add("ifindex", x.ifindex()).add("name", x.name()).add("program-id", x.programId()).add("first", x.first())));
+            c.out().println(b.add("features", features).add("stages", stages).add("attachments", places).add("others", foreign).build());
             return 0;
         }
         if (g.isEmpty()) {
@@ -75,6 +79,13 @@ public final class DatapathShowCommand implements ShellCommand {
         Columns t = new Columns().row("Attached at", "Hook", "Mode", "Present", "Put back");
         at.forEach(a -> t.row(a.where(), a.hook().text(), a.mode(), a.present() ? "yes" : "MISSING", a.restored()));
         t.print(c.out(), "", false);
+        if (!others.isEmpty()) {
+            c.out().println();
+            c.out().println("Attached by others, and left alone");
+            Columns f = new Columns().row("At", "Hook", "Mode", "Program", "Program ID", "Runs");
+            others.forEach(x -> f.row(x.where(), x.hook().text(), x.mode(), x.name(), x.programId() == 0 ? "-" : x.programId(), x.first() ? "before ours" : "after ours"));
+            f.print(c.out(), "", false);
+        }
         return 0;
     }
 }

@@ -9,6 +9,7 @@ import io.patchbay.bpf.BpfLink;
 import io.patchbay.bpf.BpfProgram;
 import io.patchbay.bpf.TcFilter;
 import io.patchbay.bpf.TcxPosition;
+import io.patchbay.netlink.Filter;
 import io.patchbay.netlink.Link;
 import io.patchbay.netlink.LinkStats;
 import io.patchbay.netlink.NetlinkException;
@@ -428,6 +429,55 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
             kept.forEach((k, a) -> all.add(new Attachment(k.hook(), a.mode, k.where(), k.ifindex(), present(k, a), a.restored)));
             return all;
         });
+    }
+
+    @Override
+    public synchronized List<Other> others() {
+        return home.call(() -> {
+            List<Other> all = new ArrayList<>();
+            try (NetlinkSocket s = NetlinkSocket.open()) {
+                for (Map.Entry<Key, Kept> e : kept.entrySet()) {
+                    if (!e.getKey().hook().isSocket()) {
+                        others(e.getKey(), e.getValue(), s, all);
+                    }
+                }
+            }
+            return all;
+        });
+    }
+
+    /** What tcx holds runs before all filters. */
+    private void others(Key k, Kept a, NetlinkSocket s, List<Other> all) {
+        Hook hook = k.hook();
+        boolean ours = a.mode.equals("tcx");
+        boolean met = false;
+        try {
+            if (tcx) {
+                List<BpfLink.Attached> chain = BpfLink.query(k.ifindex(), isIngress(hook) ? AttachType.TCX_INGRESS : AttachType.TCX_EGRESS).programs();
+                for (BpfLink.Attached p : chain) {
+                    if (core.isOwn(hook, p.programId())) {
+                        met = true;
+                    } else {
+                        all.add(new Other(hook, "tcx", k.where(), k.ifindex(), programName(p.programId()), p.programId(), !met));
+                    }
+                }
+            }
+            for (Filter f : s.qdiscs().filters(k.ifindex(), isIngress(hook))) {
+                if (f.handle() != HANDLE || f.priority() != PRIORITY && f.priority() != GUARD_PRIORITY) {
+                    all.add(new Other(hook, "clsact", k.where(), k.ifindex(), f.name().isEmpty() ? f.kind() : f.name(), f.programId(), !ours && f.priority() < PRIORITY));
+                }
+            }
+        } catch (BpfException | NetlinkException e) {
+            LOG.debug("what others have attached to {} can't be read: {}", k.where(), e.getMessage());
+        }
+    }
+
+    private static String programName(int id) {
+        try (BpfProgram p = BpfProgram.fromId(id)) {
+            return p.name();
+        } catch (BpfException e) {
+            return "";
+        }
     }
 
     private boolean present(Key k, Kept a) {

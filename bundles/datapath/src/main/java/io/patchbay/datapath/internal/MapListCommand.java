@@ -39,7 +39,7 @@ public final class MapListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext c) throws Exception {
-        Options o = Options.parse(c.arguments(), Set.of(), Set.of("-o|--output"));
+        Options o = Options.parseOnly(c.arguments(), Set.of(), Set.of("-o|--output"));
         boolean json = o.output("text", "json").equals("json");
         JsonArrayBuilder all = Json.createArrayBuilder();
         Columns table = new Columns().row("Name", "Owner", "Schema", "Type", "Key", "Value", "Entries", "Max entries", "ID");

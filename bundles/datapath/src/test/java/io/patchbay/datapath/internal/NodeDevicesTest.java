@@ -4,14 +4,19 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.patchbay.api.datapath.Attachments.Attachment;
+import io.patchbay.api.datapath.Attachments.Other;
 import io.patchbay.api.datapath.Hook;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.feature.FeatureDescriptor.Migration;
+import io.patchbay.bpf.AttachType;
 import io.patchbay.bpf.BpfLink;
+import io.patchbay.bpf.BpfProgram;
+import io.patchbay.bpf.TcxPosition;
 import io.patchbay.datapath.testkit.Lab;
 import io.patchbay.datapath.testkit.Shell;
 import io.patchbay.datapath.testkit.UdpStream;
+import io.patchbay.netlink.NamespaceThread;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -64,6 +69,43 @@ class NodeDevicesTest {
         lab.node().reconcile();
         assertEquals(0, lab.node().attachments().list().size(), "a device that is gone is forgotten");
         assertEquals(List.of(), Core.list(lab.pins().resolve("links")));
+    }
+
+    @Test
+    void whatOthersAttachedIsShownAndLeftAlone() throws Exception {
+        int device = device("pbd1");
+        lab.node().attachments().attach(Hook.NETDEV_INGRESS, device);
+        assertEquals(List.of(), lab.node().attachments().others());
+        Shell.run("tc", "-n", lab.netnsName(), "qdisc", "add", "dev", "pbd1", "clsact");
+        Shell.run("tc", "-n", lab.netnsName(), "filter", "add", "dev", "pbd1", "ingress", "prio", "7", "handle", "3", "bpf", "bytecode", "1,6 0 0 4294967295,", "flowid", "1:1");
+        boolean tcx = lab.node().kernel().probe("tcx").available();
+        Other filter = new Other(Hook.NETDEV_INGRESS, "clsact", "pbd1", device, "bpf", 0, !tcx);
+        assertEquals(List.of(filter), lab.node().attachments().others());
+        if (tcx) {
+            // Any other program of that type will do.
+            try (BpfProgram other = BpfProgram.fromPin(lab.pins().resolve("core/pb_pod_egress")); BpfProgram another = BpfProgram.fromPin(lab.pins().resolve("core/pb_host_egress"))) {
+                NamespaceThread.call(lab.netns(), () -> {
+                    amongOthers(device, other, another, filter);
+                    return null;
+                });
+            }
+        }
+    }
+
+    private void amongOthers(int device, BpfProgram other, BpfProgram another, Other filter) {
+        try (BpfLink first = BpfLink.attachTcx(other, device, AttachType.TCX_INGRESS, TcxPosition.first());
+                BpfLink last = BpfLink.attachTcx(another, device, AttachType.TCX_INGRESS, TcxPosition.last())) {
+            List<Other> theirs = List.of(new Other(Hook.NETDEV_INGRESS, "tcx", "pbd1", device, "pb_pod_egress", first.info().programId(), true),
+                    new Other(Hook.NETDEV_INGRESS, "tcx", "pbd1", device, "pb_host_egress", last.info().programId(), false), filter);
+            assertEquals(theirs, lab.node().attachments().others());
+            try (BpfLink l = BpfLink.fromPin(lab.pins().resolve("links/netdev-ingress-" + device))) {
+                l.detach();
+            }
+            assertEquals(1, lab.node().reconcile(), "ours is back");
+            assertEquals(3, lab.node().attachments().others().size(), "and theirs are there");
+            lab.node().attachments().detach(Hook.NETDEV_INGRESS, device);
+            assertEquals(2, BpfLink.query(device, AttachType.TCX_INGRESS).programs().size(), "theirs outlive ours");
+        }
     }
 
     @Test

@@ -164,6 +164,12 @@ public final class Lab implements AutoCloseable {
         return p;
     }
 
+    /** Ends what {@link #start} began, the program behind its time limit first: that would outlive it. */
+    static void end(Process p) {
+        p.toHandle().descendants().forEach(ProcessHandle::destroyForcibly);
+        p.toHandle().destroyForcibly();
+    }
+
     public static byte[] macBytes(String mac) {
         byte[] b = new byte[6];
         String[] parts = mac.split(":");
@@ -176,8 +182,7 @@ public final class Lab implements AutoCloseable {
     @Override
     public void close() {
         node.close();
-        started.forEach(p -> p.toHandle().descendants().forEach(ProcessHandle::destroyForcibly));
-        started.forEach(p -> p.toHandle().destroyForcibly());
+        started.forEach(Lab::end);
         sweep();
         try (Stream<Path> all = Files.walk(state)) {
             for (Path p : all.sorted(Comparator.reverseOrder()).toList()) {

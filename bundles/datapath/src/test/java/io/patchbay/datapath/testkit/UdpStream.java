@@ -54,8 +54,8 @@ public final class UdpStream implements AutoCloseable {
     /** Ends both sides without a result. */
     @Override
     public void close() {
-        sender.destroyForcibly();
-        receiver.destroyForcibly();
+        Lab.end(sender);
+        Lab.end(receiver);
     }
 
     private static long number(String json, String name) {

@@ -38,6 +38,8 @@ public final class Rt {
     public static final int RTM_NEWQDISC = 36;
     public static final int RTM_DELQDISC = 37;
     public static final int RTM_GETQDISC = 38;
+    public static final int RTM_NEWTFILTER = 44;
+    public static final int RTM_GETTFILTER = 46;
     public static final int RTM_DELTFILTER = 45;
 
     public static final int SOCK_DIAG_BY_FAMILY = 20;
@@ -113,6 +115,10 @@ public final class Rt {
     public static final int TC_H_ROOT = 0xFFFFFFFF;
     public static final int TC_H_CLSACT = 0xFFFFFFF1;
     public static final int CLSACT_HANDLE = 0xFFFF0000;
+    public static final int CLSACT_INGRESS = 0xFFFFFFF2;
+    public static final int CLSACT_EGRESS = 0xFFFFFFF3;
+    public static final int TCA_BPF_NAME = 7;
+    public static final int TCA_BPF_ID = 11;
     public static final int TC_LINKLAYER_ETHERNET = 1;
 
     private Rt() {
