@@ -36,6 +36,10 @@ public final class Main {
     public static void main(String[] args) throws Exception {
         // The stub compiler passes garbage in the sixth integer argument; must be set before the first native library is loaded.
         System.setProperty("jnr.ffi.x86asm.enabled", "false");
+        if (List.of(args).contains("--help") || List.of(args).contains("-h")) {
+            Arguments.USAGE.forEach(System.out::println);
+            return;
+        }
         Arguments a;
         try {
             a = Arguments.parse(args, System.getenv());

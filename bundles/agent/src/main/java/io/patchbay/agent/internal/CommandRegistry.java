@@ -102,8 +102,9 @@ public final class CommandRegistry implements Commands {
         try {
             return command.run(new Within(context, List.copyOf(rest)));
         } catch (UsageException e) {
-            context.err().println("patchbay " + command.name() + ": " + e.getMessage());
-            command.help().stream().findFirst().ifPresent(context.err()::println);
+            boolean isUsage = e.getMessage().startsWith("Usage: ");
+            context.err().println("patchbay " + command.name() + ": " + (isUsage ? "wrong usage" : e.getMessage()));
+            (isUsage ? java.util.stream.Stream.of(e.getMessage()) : command.help().stream().limit(1)).forEach(context.err()::println);
             return 2;
         } catch (Exception e) {
             if (context.cancelled()) {
@@ -150,10 +151,10 @@ public final class CommandRegistry implements Commands {
         if (f != null) {
             for (Features.FeatureStatus s : f.list()) {
                 for (String c : s.descriptor().commands()) {
-                    if (begins(words, c) || c.startsWith(line + " ")) {
+                    if (begins(words, c) || c.startsWith(line + " ") && s.state() != Features.State.RUNNING) {
                         long seconds = Duration.between(s.since(), Instant.now()).toSeconds();
                         context.err().println("patchbay: " + s.descriptor().name() + " is " + state(s.state()) + " (for " + seconds + " s"
-                                + (s.detail().isEmpty() ? "" : "; " + s.detail()) + "), so '" + c + "' has no answer");
+                                + (s.detail().isEmpty() ? "" : "; " + s.detail()) + "), so '" + c + "' has no answer" + (s.state() == Features.State.RUNNING ? " yet: try again" : ""));
                         return 1;
                     }
                 }

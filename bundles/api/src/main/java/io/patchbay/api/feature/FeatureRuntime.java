@@ -2,6 +2,8 @@ package io.patchbay.api.feature;
 
 import io.patchbay.api.datapath.MapHandle;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Locale;
 import java.util.Map;
 import org.osgi.annotation.versioning.ProviderType;
 
@@ -25,6 +27,15 @@ public interface FeatureRuntime {
 
     /** Effective configuration: shipped default, node file, cluster, operator, in rising order. Keys as in {@code config get}. */
     Map<String, String> config();
+
+    /** The value of a key of type {@code duration}: {@code 500ms}, {@code 10s}, {@code 5m}, {@code 1h}. @throws IllegalArgumentException naming key and value when it is none */
+    default Duration duration(String key) {
+        String text = String.valueOf(config().get(key)).strip().toLowerCase(Locale.ROOT);
+        if (!text.matches("\\d{1,9}(ms|s|m|h)")) {
+            throw new IllegalArgumentException(feature() + "." + key + ": '" + text + "' is no duration: a whole number with ms, s, m or h");
+        }
+        return text.endsWith("ms") ? Duration.ofMillis(Long.parseLong(text.substring(0, text.length() - 2))) : Duration.parse("PT" + text);
+    }
 
     /** A directory of the feature's own in the state directory; survives restarts. */
     Path stateDirectory();

@@ -53,6 +53,15 @@ public final class Options {
         return o;
     }
 
+    /** As {@link #parse}, for a command that takes options only: a word is refused, as an unknown option is. */
+    public static Options parseOnly(List<String> arguments, Set<String> flags, Set<String> valued) throws UsageException {
+        Options o = parse(arguments, flags, valued);
+        if (!o.words.isEmpty()) {
+            throw new UsageException("'" + o.words.get(0) + "' is too much: it takes options only");
+        }
+        return o;
+    }
+
     private static Map<String, String> names(Set<String> declared) {
         Map<String, String> m = new HashMap<>();
         for (String d : declared) {

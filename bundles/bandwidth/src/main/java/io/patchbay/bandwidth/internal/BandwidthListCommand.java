@@ -40,7 +40,7 @@ public final class BandwidthListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options.parse(context.arguments(), Set.of(), Set.of());
+        Options.parseOnly(context.arguments(), Set.of(), Set.of());
         TextTable table = new TextTable("IDENTITY", "DIRECTION", "BANDWIDTH (BitsPerSec)", "POD");
         for (Endpoint e : endpoints.list().stream().sorted(Comparator.comparingInt(Endpoint::id)).toList()) {
             Limits limits;

@@ -52,7 +52,7 @@ public final class CniComponent implements CniHandler, StatusSource {
         this.confState = confDirectory.isEmpty() ? "CNI configuration file management disabled" : "not written yet";
         this.socket = Path.of(context.getProperty(Launch.RUN_DIR) == null ? "/run/patchbay" : context.getProperty(Launch.RUN_DIR)).resolve("agent.sock");
         this.commands = new CniCommands(endpoints, pool, tables, scope.executor(), () -> node, this::missing,
-                () -> mtus.stream().mapToInt(RouteMtu::overhead).sum(), duration(runtime.config().getOrDefault("pod-wait", "5s")));
+                () -> mtus.stream().mapToInt(RouteMtu::overhead).sum(), runtime.duration("pod-wait"));
     }
 
     @Activate
@@ -64,14 +64,6 @@ public final class CniComponent implements CniHandler, StatusSource {
             confState = "successfully wrote CNI configuration file to " + ConfFile.write(Path.of(confDirectory), socket.toString());
             return null;
         });
-    }
-
-    static Duration duration(String text) {
-        try {
-            return Duration.parse("PT" + text.trim());
-        } catch (RuntimeException e) {
-            throw new IllegalArgumentException("pod-wait: '" + text + "' is no duration such as 5s", e);
-        }
     }
 
     @Deactivate

@@ -88,7 +88,7 @@ public final class EndpointComponent implements Endpoints {
         this.maker = new EndpointMaker(tables, identities, ipcache, devices, store, table, steps, held);
         this.restore = new Restore(store, devices, kernel, ipcache, table, maker);
         this.pods = new PodChanges(tables, identities, ipcache, table, log, steps, workers, held, scope,
-                duration(runtime.config().getOrDefault("identity-grace", "5s")));
+                runtime.duration("identity-grace"));
     }
 
     @Activate
@@ -130,14 +130,6 @@ public final class EndpointComponent implements Endpoints {
 
     void unbindStep(EndpointStep step) {
         steps.remove(step);
-    }
-
-    static Duration duration(String text) {
-        try {
-            return Duration.parse("PT" + text.trim());
-        } catch (RuntimeException e) {
-            throw new IllegalArgumentException("identity-grace: '" + text + "' is no duration such as 5s", e);
-        }
     }
 
     private void hostAddresses(LocalNode n) {

@@ -51,7 +51,7 @@ public final class EndpointListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options options = Options.parse(context.arguments(), Set.of(), Set.of("-o|--output"));
+        Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         Map<Integer, MapEntry> kernel = endpoints.kernelEntries();
         if (options.output("text", "json").equals("json")) {
             JsonArrayBuilder list = Json.createArrayBuilder();

@@ -36,7 +36,7 @@ public final class HealthCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext c) throws Exception {
-        Options.parse(c.arguments(), Set.of(), Set.of());
+        Options.parseOnly(c.arguments(), Set.of(), Set.of());
         List<NodeHealth> last = health.last();
         if (last.isEmpty()) {
             c.err().println("patchbay health: no probe has ended yet: ask again in a moment");

@@ -47,7 +47,7 @@ public final class HubbleStatusCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options options = Options.parse(context.arguments(), Set.of(), Set.of("-o|--output"));
+        Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         Stats s = flows.stats();
         PrintStream out = context.out();
         switch (options.output("compact", "dict", "json", "jsonpb", "table")) {

@@ -44,19 +44,8 @@ public final class IpamComponent implements AddressPool, StatusSource {
         this.ipcache = runtime.map("ipcache");
         this.scope = runtime.scope("ipam");
         this.allocations = scope.closing(new Allocations(runtime.stateDirectory().resolve("allocations"), InstantSource.system(),
-                duration(runtime.config().getOrDefault("quarantine", "30s")), this::inUse));
+                runtime.duration("quarantine"), this::inUse));
         allocations.load(podAddresses());
-    }
-
-    /** {@code 30s}, {@code 500ms}, {@code 2m}. */
-    static Duration duration(String text) {
-        String t = text.trim();
-        try {
-            if (t.endsWith("ms")) return Duration.ofMillis(Long.parseLong(t.substring(0, t.length() - 2)));
-            return Duration.parse("PT" + t);
-        } catch (RuntimeException e) {
-            throw new IllegalArgumentException("quarantine: '" + text + "' is no duration such as 30s", e);
-        }
     }
 
     @Activate

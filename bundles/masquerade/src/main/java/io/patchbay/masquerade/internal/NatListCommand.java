@@ -43,7 +43,7 @@ public final class NatListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options options = Options.parse(context.arguments(), Set.of(), Set.of("-o|--output"));
+        Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         boolean json = options.output("text", "json").equals("json");
         long now = System.nanoTime();
         List<Mappings.Mapping> all = new Mappings(runtime.map("snat4_out"), runtime.map("snat4_in"), System::nanoTime).list();

@@ -208,7 +208,7 @@ public final class NodeComponent implements StatusSource {
         Node own = row.get();
         List<Link> netdevs = devices.netdevs(runtime.config().getOrDefault("devices", ""), own.internalIps());
         if (netdevs.isEmpty()) throw new IOException("no device has a default route or an address of this node ("
-                + own.internalIps() + "): name them with `config set node devices`");
+                + own.internalIps() + "): name them: config set node.devices=NAME,NAME");
         int configured = Integer.parseInt(runtime.config().getOrDefault("mtu", "0").trim());
         int mtu = configured > 0 ? configured : netdevs.stream().mapToInt(Link::mtu).min().orElse(1500);
         int routeMtu = NodePlan.routeMtu(mtu, overheads.current(this::stateOf));

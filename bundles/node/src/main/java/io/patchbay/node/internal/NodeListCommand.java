@@ -48,7 +48,7 @@ public final class NodeListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options options = Options.parse(context.arguments(), Set.of(), Set.of("-o|--output"));
+        Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         List<Node> nodes = tables.nodes().snapshot().rows().stream().sorted(Comparator.comparing(Node::name)).toList();
         if (options.output("text", "json").equals("json")) {
             JsonArrayBuilder all = Json.createArrayBuilder();

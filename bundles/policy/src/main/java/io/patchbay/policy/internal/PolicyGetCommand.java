@@ -44,7 +44,7 @@ public final class PolicyGetCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options options = Options.parse(context.arguments(), Set.of(), Set.of("-o|--output"));
+        Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         boolean json = options.output("text", "json").equals("json");
         InForce now = policy.inForce();
         if (json) {

@@ -38,7 +38,7 @@ public final class BpfLbListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options.parse(context.arguments(), Set.of(), Set.of());
+        Options.parseOnly(context.arguments(), Set.of(), Set.of());
         table(LbSnapshot.read(runtime::map)).print(context.out());
         return 0;
     }

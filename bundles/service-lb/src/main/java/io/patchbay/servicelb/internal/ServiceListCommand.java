@@ -48,7 +48,7 @@ public final class ServiceListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options options = Options.parse(context.arguments(), Set.of(), Set.of("-o|--output"));
+        Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         boolean json = options.output("text", "json").equals("json");
         List<LbSnapshot.Row> rows = LbSnapshot.read(runtime::map);
         if (json) context.out().println(json(rows, services::owner));

@@ -35,7 +35,7 @@ public final class VersionCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext c) throws Exception {
-        String output = Options.parse(c.arguments(), Set.of(), Set.of("-o|--output")).output("text", "json");
+        String output = Options.parseOnly(c.arguments(), Set.of(), Set.of("-o|--output")).output("text", "json");
         String java = Runtime.version().toString();
         String kernel = System.getProperty("os.version");
         if (output.equals("json")) {

@@ -42,7 +42,7 @@ public final class TunnelListCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext context) throws Exception {
-        Options.parse(context.arguments(), Set.of(), Set.of());
+        Options.parseOnly(context.arguments(), Set.of(), Set.of());
         Map<String, String> rows = new TreeMap<>();
         for (Map.Entry<Struct, Struct> e : runtime.map("tunnel_nodes").entries().entrySet()) {
             String node = TunnelNode.KEY.decode(e.getKey()).toString();
