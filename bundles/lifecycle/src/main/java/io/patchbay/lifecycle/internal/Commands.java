@@ -103,7 +103,7 @@ final class Commands {
     }
 
     private static int list(Engine engine, ShellContext c) throws UsageException {
-        Options o = Options.parse(c.arguments(), Set.of(), Set.of("-o|--output"));
+        Options o = Options.parseOnly(c.arguments(), Set.of(), Set.of("-o|--output"));
         List<FeatureStatus> all = engine.list();
         if (o.output("table", "json").equals("json")) {
             JsonArrayBuilder json = Texts.JSON.createArrayBuilder();

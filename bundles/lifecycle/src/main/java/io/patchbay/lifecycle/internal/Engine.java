@@ -76,7 +76,6 @@ final class Engine implements Features {
     /** Of every version that the record names as present. */
     private final Map<String, FeatureJar> jars = new ConcurrentHashMap<>();
     private final Map<String, Live> live = new ConcurrentHashMap<>();
-    private final Map<String, String> unavailable = new ConcurrentHashMap<>();
     /** Why a feature that should take part doesn't. */
     private final Map<String, String> failed = new ConcurrentHashMap<>();
     private final Map<String, Since> since = new ConcurrentHashMap<>();
@@ -201,12 +200,15 @@ final class Engine implements Features {
     }
 
     private void probeKernel() {
-        jars.values().forEach(j -> missingOfKernel(j).ifPresentOrElse(reason -> {
-            unavailable.put(j.name(), reason);
-            LOG.warn("Feature {} is unavailable: {}", j.name(), reason);
-        }, () -> unavailable.remove(j.name())));
+        jars.values().forEach(j -> missingOfKernel(j).ifPresent(reason -> LOG.warn("Feature {} is unavailable: {}", j.name(), reason)));
     }
 
+    /** Whether this version of a feature has what it needs of the kernel; another version of it may need less. */
+    private boolean fits(FeatureJar jar) {
+        return missingOfKernel(jar).isEmpty();
+    }
+
+    /** Answers are remembered by the probe. */
     private Optional<String> missingOfKernel(FeatureJar jar) {
         for (String need : jar.descriptor().kernel()) {
             KernelFeatures.Probe p = kernel.probe(need);
@@ -301,7 +303,7 @@ final class Engine implements Features {
     private Map<String, String> versions(Record r) {
         Map<String, String> all = new TreeMap<>();
         r.features().forEach((f, e) -> {
-            if (e.desired() != Desired.DISABLED && !unavailable.containsKey(f)) {
+            if (e.desired() != Desired.DISABLED && (!jars.containsKey(f) || fits(jars.get(f)))) {
                 all.put(f, e.version() + " " + e.digest());
             }
         });
@@ -318,7 +320,7 @@ final class Engine implements Features {
     private Set<String> taking(Record r) {
         Set<String> all = new TreeSet<>();
         r.features().forEach((f, e) -> {
-            if (e.desired() != Desired.DISABLED && !unavailable.containsKey(f) && jars.containsKey(f)) {
+            if (e.desired() != Desired.DISABLED && jars.containsKey(f) && fits(jars.get(f))) {
                 all.add(f);
             }
         });
@@ -341,7 +343,7 @@ final class Engine implements Features {
     private List<GenerationSpec.Part> parts(Record r, Map<String, FeatureJar> of, Map<String, Map<String, Integer>> sizes) {
         List<GenerationSpec.Part> all = new ArrayList<>();
         r.features().forEach((f, e) -> {
-            if (e.desired() != Desired.DISABLED && !unavailable.containsKey(f) && of.containsKey(f)) {
+            if (e.desired() != Desired.DISABLED && of.containsKey(f) && fits(of.get(f))) {
                 FeatureJar jar = of.get(f);
                 all.add(jar.part(e.desired() == Desired.DRAINING, sizes.getOrDefault(f, jar.sizes(layers.values(f, jar.config())))));
             }
@@ -488,9 +490,15 @@ final class Engine implements Features {
         update(List.of(now), false);
     }
 
-    /** Puts a jar into the store and reads it. */
-    FeatureJar take(InputStream jar, String shown) throws IOException {
-        return FeatureJar.read(store, store.put(jar), shown);
+    /** Puts a jar into the store, checks its signature where this node wants one, and reads it. @throws ChangeRefused when nobody who is trusted signed it */
+    FeatureJar take(InputStream jar, String shown) throws IOException, ChangeRefused {
+        String digest = store.put(jar);
+        Map<String, String> own = layers.values(SELF, OWN_KEYS);
+        if (Boolean.parseBoolean(own.get(REQUIRE_SIGNATURES))) {
+            String signer = Signatures.trusting(own.get(TRUSTED_CERTIFICATES)).check(store.path(digest), shown);
+            LOG.info("{} is signed by {}", shown, signer);
+        }
+        return FeatureJar.read(store, digest, shown);
     }
 
     Ledger rollback(String feature) throws ChangeRefused, IOException {
@@ -516,13 +524,13 @@ final class Engine implements Features {
     /** Enables a feature that the node has; those it requires must be enabled. */
     Ledger enable(String feature) throws ChangeRefused, IOException {
         Record.Entry e = entry(feature);
-        if (e.desired() == Desired.ENABLED && !failed.containsKey(feature)) {
-            throw new ChangeRefused(feature + " is enabled already");
-        }
         FeatureJar jar = load(feature, e.version(), e.digest());
         Optional<String> lacking = missingOfKernel(jar);
         if (lacking.isPresent()) {
             throw new ChangeRefused(feature + " is unavailable: " + lacking.get());
+        }
+        if (e.desired() == Desired.ENABLED && !failed.containsKey(feature)) {
+            throw new ChangeRefused(feature + " is enabled already");
         }
         List<String> missing = jar.descriptor().requires().stream()
                 .filter(r -> !record.features().containsKey(r) || record.features().get(r).desired() != Desired.ENABLED).toList();
@@ -868,8 +876,14 @@ final class Engine implements Features {
     // ---- configuration ----
 
     static final String SELF = "lifecycle";
+    static final String REQUIRE_SIGNATURES = "require-signatures";
+    static final String TRUSTED_CERTIFICATES = "trusted-certificates";
+    /** Who may write to the cluster is not therefore one who may say what code runs on the node. */
+    private static final Set<String> NOT_BY_CLUSTER = Set.of(SELF + "." + REQUIRE_SIGNATURES, SELF + "." + TRUSTED_CERTIFICATES);
     static final Map<String, Setting> OWN_KEYS = Map.of(
             "ready-seconds", Setting.whole("20", 0, 3600, "how long an update waits until its features have filled their maps"),
+            REQUIRE_SIGNATURES, new Setting("false", Setting.Type.BOOL, null, null, List.of(), "", "whether 'feature update' takes only jars signed by somebody who is trusted", List.of()),
+            TRUSTED_CERTIFICATES, new Setting("", Setting.Type.TEXT, null, null, List.of(), "", "file with the certificates (PEM) of those whose features this node takes", List.of()),
             "drain-seconds", Setting.whole("300", 0, 86_400, "how long a feature that is being disabled keeps what still uses it"));
 
     Duration seconds(String key) {
@@ -919,6 +933,10 @@ final class Engine implements Features {
     /** The cluster's layer: taken whole, or with a value that its key does not allow not at all. @throws ChangeRefused naming these */
     void cluster(Map<String, String> values) throws ChangeRefused, IOException {
         Map<String, Setting> known = settings();
+        List<String> forbidden = values.keySet().stream().filter(NOT_BY_CLUSTER::contains).sorted().toList();
+        if (!forbidden.isEmpty()) {
+            throw new ChangeRefused("the cluster may not set " + String.join(", ", forbidden) + "; that is for the node's own configuration");
+        }
         List<String> wrong = values.entrySet().stream().filter(e -> known.containsKey(e.getKey()))
                 .flatMap(e -> known.get(e.getKey()).problem(e.getValue()).map(p -> e.getKey() + ": " + p).stream()).toList();
         if (!wrong.isEmpty()) {
@@ -1035,8 +1053,14 @@ final class Engine implements Features {
         if (!started) {
             return List.of("the agent is starting");
         }
-        return states().stream().filter(s -> s.descriptor().onAddPath() && s.state() != State.DISABLED && s.state() != State.RUNNING)
+        return states().stream().filter(s -> s.descriptor().onAddPath() && s.state() != State.DISABLED && s.state() != State.RUNNING && !isDispensable(s))
                 .map(s -> s.descriptor().name() + " is " + s.state() + (s.detail().isEmpty() ? "" : ": " + s.detail())).toList();
+    }
+
+    /** What the kernel will never have is done without, unless it is what keeps the node closed or what all others stand on. */
+    private static boolean isDispensable(FeatureStatus s) {
+        FeatureDescriptor.Disable how = s.descriptor().disable();
+        return s.state() == State.UNAVAILABLE && how != FeatureDescriptor.Disable.OVERRIDE && how != FeatureDescriptor.Disable.NEVER;
     }
 
     Optional<FeatureJar> jar(String feature) {
@@ -1069,8 +1093,9 @@ final class Engine implements Features {
         if (e.desired() == Desired.DISABLED) {
             return State.DISABLED;
         }
-        if (unavailable.containsKey(f)) {
-            detail[0] = unavailable.get(f);
+        Optional<String> lacking = Optional.ofNullable(jars.get(f)).flatMap(this::missingOfKernel);
+        if (lacking.isPresent()) {
+            detail[0] = lacking.get();
             return State.UNAVAILABLE;
         }
         if (failed.containsKey(f)) {

@@ -43,6 +43,7 @@ import org.osgi.service.component.annotations.Reference;
 import org.osgi.service.component.annotations.ReferenceCardinality;
 import org.osgi.service.component.annotations.ReferencePolicy;
 import org.osgi.service.component.runtime.ServiceComponentRuntime;
+import org.osgi.service.metatype.MetaTypeProvider;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -66,6 +67,10 @@ public final class LifecycleComponent implements Features, Changes {
     private final Set<String> updatedByHand = ConcurrentHashMap.newKeySet();
     private volatile Thread worker;
     private Subscription clusterConfig;
+    private final Forms forms;
+    /** Of the lifecycle's thread. */
+    private ServiceRegistration<MetaTypeProvider> formsService;
+    private List<String> formsShown = List.of();
 
     @Activate
     public LifecycleComponent(BundleContext context, @Reference Pipeline pipeline, @Reference KernelFeatures kernel, @Reference Controllers controllers,
@@ -107,6 +112,7 @@ public final class LifecycleComponent implements Features, Changes {
         for (ShellCommand c : Commands.all(engine, this)) {
             commands.add(context.registerService(ShellCommand.class, c, null));
         }
+        forms = new Forms(engine::settings);
         // Activation does not wait for the kernel.
         thread.execute(this::begin);
     }
@@ -265,11 +271,28 @@ public final class LifecycleComponent implements Features, Changes {
                 thread.execute(() -> {
                     looking.set(false);
                     engine.list();
+                    showForms();
                 });
             } catch (RejectedExecutionException e) {
                 LOG.debug("Stopping");
             }
         }
+    }
+
+    /** Metatype asks a provider for the PIDs that its service names, which change with the features. */
+    private void showForms() {
+        List<String> pids = List.of(forms.pids());
+        if (pids.equals(formsShown) || pids.isEmpty()) {
+            return;
+        }
+        Hashtable<String, Object> properties = new Hashtable<>();
+        properties.put(MetaTypeProvider.METATYPE_PID, pids.toArray(String[]::new));
+        if (formsService == null) {
+            formsService = context.registerService(MetaTypeProvider.class, forms, properties);
+        } else {
+            formsService.setProperties(properties);
+        }
+        formsShown = pids;
     }
 
     @Override

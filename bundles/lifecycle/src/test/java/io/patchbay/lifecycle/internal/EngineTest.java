@@ -292,6 +292,34 @@ class EngineTest {
     }
 
     @Test
+    void podsDoWithoutWhatTheKernelLacksButNotWithoutPolicy() throws Exception {
+        kernelLacks.addAll(Set.of("qdisc:fq", "map:arena"));
+        update(Jars.jar("acme", "1.0.0", ",\"disable\":\"instant\",\"onAddPath\":true"));
+        engine.disable("acme", false, false);
+        update(Jars.jar("acme", "1.1.0", ",\"disable\":\"instant\",\"onAddPath\":true,\"kernel\":[\"qdisc:fq\"]"));
+        enabledInTheRecord("acme");
+        assertEquals(State.UNAVAILABLE, state("acme"));
+        assertEquals(List.of(), engine.missingForAdd());
+        assertThrows(ChangeRefused.class, () -> engine.enable("acme"));
+        update(Jars.jar("acme", "1.2.0", ",\"disable\":\"instant\",\"onAddPath\":true"));
+        assertEquals(State.RUNNING, state("acme"));
+        assertTrue(pipeline.current.features().stream().anyMatch(f -> f.name().equals("acme") && f.version().equals("1.2.0")), "a version that needs less takes part");
+        engine.disable("policy", false, true);
+        update(Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"onAddPath\":true,\"kernel\":[\"map:arena\"]"));
+        enabledInTheRecord("policy");
+        assertEquals(State.UNAVAILABLE, state("policy"));
+        assertTrue(engine.missingForAdd().toString().contains("policy is UNAVAILABLE"), engine.missingForAdd().toString());
+    }
+
+    /** As after a boot with another kernel. */
+    private void enabledInTheRecord(String feature) throws Exception {
+        StateFiles files = new StateFiles(directory.resolve("state"));
+        Record r = files.read().orElseThrow();
+        files.write(r.with(feature, r.features().get(feature).desired(Record.Desired.ENABLED)));
+        boot();
+    }
+
+    @Test
     void jarOfAFeatureThatIsNotKnownIsAdded() throws Exception {
         assertEquals("add acme 1.0.0", update(Jars.jar("acme", "1.0.0", ",\"disable\":\"instant\",\"requires\":[\"endpoint\"]")).title());
         assertEquals(State.RUNNING, state("acme"));
@@ -401,7 +429,56 @@ class EngineTest {
         return engine.update(List.of(take(jar)), false);
     }
 
-    private FeatureJar take(byte[] jar) throws IOException {
+    @Test
+    void aNodeThatWantsSignaturesTakesNothingElse() throws Exception {
+        Signed sign = new Signed(directory);
+        byte[] newer = Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"]");
+        engine.configure("lifecycle.require-signatures", Optional.of("true"));
+        assertRefused(newer, "trusts nobody yet");
+        engine.configure("lifecycle.trusted-certificates", Optional.of(directory.resolve("absent.pem").toString()));
+        assertRefused(newer, "absent.pem");
+        engine.configure("lifecycle.trusted-certificates", Optional.of(sign.trusted().toString()));
+        assertRefused(newer, "test.jar is not signed; this node takes only signed features");
+        assertRefused(sign.by("stranger", newer), "signed by CN=stranger, for whom no certificate in " + sign.trusted());
+        assertRefused(sign.by("late", newer), "signed by CN=late, whose certificate expired on ");
+        byte[] good = sign.by("vendor", newer);
+        assertRefused(Signed.with(good, "OSGI-INF/more.xml", "<more/>"), "OSGI-INF/more.xml in it is not signed");
+        assertRefused(Signed.with(good, "bpf/x.o", "another object"), "test.jar was changed after it was signed");
+        assertRefused(Signed.without(good, "bpf/x.o"), "bpf/x.o has been taken out of it");
+        assertRefused(Signed.withManifest(good, "Bundle-Activator", "evil.Activator"), "test.jar was changed after it was signed");
+        assertEquals(1, pipeline.committed.size());
+        update(good);
+        assertEquals("1.1.0", permits.get("policy").version());
+        engine.rollback("policy");
+        assertEquals("1.0.0", permits.get("policy").version(), "what was taken before may come back");
+        update(sign.by("self", Jars.jar("policy", "1.2.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"]")));
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> engine.cluster(Map.of("lifecycle.require-signatures", "false")));
+        assertTrue(e.getMessage().contains("the cluster may not set lifecycle.require-signatures"), e.getMessage());
+    }
+
+    private void assertRefused(byte[] jar, String reason) {
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(jar));
+        assertTrue(e.getMessage().contains(reason), e.getMessage());
+    }
+
+    @Test
+    void formsShowWhatFeaturesDeclare() throws Exception {
+        update(Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"],\"config\":{\"mode\":{\"default\":\"strict\",\"type\":\"choice\",\"values\":"
+                + "[\"strict\",\"lax\"],\"description\":\"how strict\"},\"most\":{\"default\":\"5\",\"type\":\"int\",\"min\":1,\"max\":9}}"));
+        Forms forms = new Forms(engine::settings);
+        assertEquals(List.of("io.patchbay.policy"), List.of(forms.pids()));
+        var form = forms.getObjectClassDefinition("io.patchbay.policy", null);
+        var fields = form.getAttributeDefinitions(org.osgi.service.metatype.ObjectClassDefinition.ALL);
+        assertEquals(List.of("mode", "most"), java.util.Arrays.stream(fields).map(org.osgi.service.metatype.AttributeDefinition::getID).toList());
+        assertEquals(List.of("strict", "lax"), List.of(fields[0].getOptionValues()));
+        assertEquals("how strict", fields[0].getDescription());
+        assertEquals(org.osgi.service.metatype.AttributeDefinition.LONG, fields[1].getType());
+        assertEquals(List.of("5"), List.of(fields[1].getDefaultValue()));
+        assertEquals("", fields[1].validate("9"));
+        assertEquals("10 is out of range (1 to 9)", fields[1].validate("10"));
+    }
+
+    private FeatureJar take(byte[] jar) throws IOException, ChangeRefused {
         return engine.take(new ByteArrayInputStream(jar), "test.jar");
     }
 

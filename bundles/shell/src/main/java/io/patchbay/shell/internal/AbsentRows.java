@@ -26,10 +26,11 @@ final class AbsentRows {
     /** The rows of a feature that gave none itself. */
     static List<StatusRow> of(Features.FeatureStatus f, Set<String> present) {
         boolean disabled = f.state() == Features.State.DISABLED;
+        boolean well = disabled || f.state() == Features.State.UNAVAILABLE;
         String state = f.state().name().charAt(0) + f.state().name().substring(1).toLowerCase(Locale.ROOT);
         String text = disabled ? "Disabled" : state + " (" + Ago.text(f.since()) + ")" + (f.detail().isEmpty() ? "" : " " + f.detail());
         return KNOWN.stream().filter(k -> k.feature().equals(f.descriptor().name()) && !present.contains(k.label()))
-                .map(k -> new StatusRow(k.order(), k.label(), List.of(text), List.of(), disabled, Map.of("state", f.state().name()))).toList();
+                .map(k -> new StatusRow(k.order(), k.label(), List.of(text), List.of(), well, Map.of("state", f.state().name()))).toList();
     }
 
     /** Rows whose feature this node does not have at all, and rows for what Patchbay never has. */

@@ -73,7 +73,7 @@ public final class StatusCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext c) throws Exception {
-        Options o = Options.parse(c.arguments(), Set.of("--verbose", "--brief"), Set.of("-o|--output"));
+        Options o = Options.parseOnly(c.arguments(), Set.of("--verbose", "--brief"), Set.of("-o|--output"));
         String output = o.output("text", "json");
         boolean verbose = o.has("--verbose");
         List<StatusRow> rows = rows(verbose || output.equals("json"));
@@ -185,8 +185,8 @@ public final class StatusCommand implements ShellCommand {
             }
         }
         details.addAll(t.lines());
-        boolean ok = all.stream().allMatch(f -> f.state() == Features.State.RUNNING || f.state() == Features.State.DISABLED
-                || f.state() == Features.State.DRAINING);
+        // What the kernel lacks is no failure of the node; where pods need it, the agent's own row says so.
+        boolean ok = all.stream().allMatch(f -> Set.of(Features.State.RUNNING, Features.State.DISABLED, Features.State.DRAINING, Features.State.UNAVAILABLE).contains(f.state()));
         return new StatusRow(StatusRow.Order.FEATURES, "Features", List.of(running + "/" + all.size() + " running"), details, ok,
                 Map.of("features", all.stream().map(f -> Map.of("name", f.descriptor().name(), "version", f.descriptor().version(),
                         "state", f.state().name(), "detail", f.detail())).toList()));
