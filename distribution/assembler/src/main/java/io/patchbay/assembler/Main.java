@@ -29,21 +29,34 @@ import org.osgi.resource.Requirement;
 
 /**
  * Resolves each {@code distribution/NAME.bndrun} against the candidates and writes {@code distribution/target/NAME}. Fails the build
- * and names what is missing when a set is inconsistent. Arguments: the project's root, the folder of candidates.
+ * and names what is missing when a set is inconsistent, or what has changed when it differs from {@code distribution/NAME.resolved}. Arguments: the project's root,
+ * the folder of candidates, and {@code write} when those files are to be written anew.
  */
 public final class Main {
     private final Path root;
+    private final boolean update;
     private final List<Candidate> candidates = new ArrayList<>();
     private final List<String> problems = new ArrayList<>();
     private final Probe probe = new Probe();
 
-    private Main(Path root) {
+    private Main(Path root, boolean update) {
         this.root = root;
+        this.update = update;
     }
 
     public static void main(String[] args) throws Exception {
-        Main main = new Main(Path.of(args[0]));
-        for (Path jar : sorted(Path.of(args[1]), "*.jar")) {
+        List<String> problems = run(Path.of(args[0]), Path.of(args[1]), args.length > 2 && args[2].equals("write"));
+        if (!problems.isEmpty()) {
+            System.err.println("The distributions can't be assembled:");
+            problems.forEach(p -> System.err.println("  " + p));
+            System.exit(1);
+        }
+    }
+
+    /** @return why the distributions can't be assembled; empty: they have been */
+    static List<String> run(Path root, Path jars, boolean update) throws Exception {
+        Main main = new Main(root, update);
+        for (Path jar : sorted(jars, "*.jar")) {
             Candidate c = Candidate.read(jar);
             if (c != null) {
                 main.candidates.add(c);
@@ -53,11 +66,7 @@ public final class Main {
         for (Path bndrun : sorted(main.root.resolve("distribution"), "*.bndrun")) {
             main.assemble(bndrun);
         }
-        if (!main.problems.isEmpty()) {
-            System.err.println("The distributions can't be assembled:");
-            main.problems.forEach(p -> System.err.println("  " + p));
-            System.exit(1);
-        }
+        return main.problems;
     }
 
     /** Each feature is found by its capability, which features/NAME.bnd gives it. */
@@ -87,6 +96,13 @@ public final class Main {
         all.missing().forEach(m -> problems.add(name + ": " + m));
         List<Candidate> set = all.chosen();
         probe.unresolved(set).forEach(m -> problems.add(name + ": " + m));
+        if (problems.isEmpty()) {
+            Path resolved = bndrun.resolveSibling(name + ".resolved");
+            if (update) {
+                Resolved.write(resolved, Resolved.lines(set));
+            }
+            problems.addAll(Resolved.differences(resolved, Resolved.lines(set)));
+        }
         if (problems.isEmpty()) {
             write(name, set, platform);
         }
