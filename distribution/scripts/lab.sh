@@ -18,7 +18,11 @@ Usage: patchbay [--lab NAME] lab [up|down|status|exec|apply|delete|get]
 TEXT
 }
 
-lab_nodes=(node1 node2)
+# For tests: fewer nodes, other workloads.
+read -ra lab_nodes <<<"${PATCHBAY_LAB_NODES:-node1 node2}"
+lab_manifests=${PATCHBAY_LAB_MANIFESTS:-$root/config/lab}
+# Seconds that a node has to become ready.
+lab_patience=${PATCHBAY_LAB_PATIENCE:-120}
 declare -A lab_ip=([node1]=172.18.0.11 [node2]=172.18.0.12)
 lab_outside_ip=172.18.0.2 lab_outside_service=203.0.113.10
 
@@ -35,12 +39,12 @@ lab_main() {
     [ $# = 0 ] || shift
     case $verb in
         up) lab_up "$@" ;;
-        down) lab_down ;;
+        down) [ $# = 0 ] || wrong "lab down takes no arguments; another lab: patchbay --lab NAME lab down"; lab_down ;;
         status) lab_status "$@" ;;
         exec) lab_exec "$@" ;;
         apply|delete) lab_files "$verb" "$@" ;;
         get) lab_running; exec "$client" --lab "$lab" -n "${lab_nodes[0]}" manifests get "$@" ;;
-        check) lab_running; lab_connectivity ;;
+        check) [ $# = 0 ] || wrong "lab check takes no arguments"; lab_running; lab_connectivity ;;
         restart) lab_running; lab_restart "$@" ;;
         *) lab_usage >&2; exit 2 ;;
     esac
@@ -85,6 +89,8 @@ lab_start_agent() {
     local node=$1 home=$dir/$1 cgroup
     cgroup=$(lab_cgroup)/$node
     mkdir -p "$home/state" "$cgroup/agent" "$cgroup/pods"
+    # That of its predecessor, which is not to be taken for this one.
+    rm -f "$home/agent.pid"
     chmod 700 "$home"
     # The variable is for the kubelet's and the agent's processes alone: the lab's name tells them apart in a list of processes.
     setsid bash -c 'echo $$ >"$0/agent/cgroup.procs"; echo $$ >"$1/agent.pid"; exec nsenter --net="$2" -- "${@:3}"' \
@@ -105,16 +111,23 @@ lab_start_kubelet() {
     disown
 }
 
-# lab_wait SECONDS WHAT LOG COMMAND...
+# Where a log is found once this command has ended: a start that fails keeps the logs apart, and nothing else.
+lab_kept() { if [ -n "${lab_starting:-}" ]; then echo "$dir.failed/${1#"$dir/"}"; else echo "$1"; fi; }
+
+# lab_wait SECONDS WHAT LOG PIDFILE COMMAND...: ends at once when the process that has to make it true is gone
 lab_wait() {
-    local end=$((SECONDS + $1)) what=$2 log=$3
-    shift 3
+    local end=$((SECONDS + $1)) what=$2 log=$3 pid=$4
+    shift 4
     until "$@" >/dev/null 2>&1; do
+        if [ -s "$pid" ] && [ "$(lab_pid "$pid")" = null ]; then
+            tail -15 "$log" >&2
+            fail "$what: the process ended before it was ready; the whole log is $(lab_kept "$log")"
+        fi
         if [ $SECONDS -ge $end ]; then
             tail -15 "$log" >&2
-            fail "$what is not ready in time: the whole log is $log"
+            fail "$what: not ready in time; the whole log is $(lab_kept "$log")"
         fi
-        sleep 0.2
+        sleep "${PATCHBAY_LAB_LOOK:-0.2}"
     done
 }
 
@@ -130,32 +143,66 @@ lab_pods_ready() {
     [ "$wanted" -gt 0 ] && [ "$wanted" = "$ready" ]
 }
 
+# A start that failed or was interrupted: the logs stay, nothing else does.
+lab_failed() {
+    local status=$? log
+    trap - EXIT INT TERM
+    [ $status -ne 0 ] || status=1
+    rm -rf "$dir.failed"
+    for log in "$dir"/*.log "$dir"/*/*.log; do
+        [ -e "$log" ] || continue
+        mkdir -p "$(dirname "$dir.failed/${log#"$dir/"}")"
+        cp "$log" "$dir.failed/${log#"$dir/"}" || true
+    done
+    lab_starting=
+    lab_remove || true
+    printf "patchbay: the lab '%s' did not start; all of it is gone again but its logs, in %s\n" "$lab" "$dir.failed" >&2
+    exit $status
+}
+
+# The process that starts this lab now, if any.
+lab_starter() { local pid; pid=$(lab_pid "$dir/starting.pid"); [ "$pid" = null ] || [ "$pid" = $$ ] || echo "$pid"; }
+
 lab_up() {
-    local check=1
+    local check=1 node
     case ${1:-} in --no-check) check=0 ;; '') ;; *) lab_usage >&2; exit 2 ;; esac
+    [ $# -le 1 ] || { lab_usage >&2; exit 2; }
     setup_install
     [ -n "${PATCHBAY_NO_BUILD:-}" ] || setup_build
     if [ -e "$dir/up" ]; then
+        for node in "${lab_nodes[@]}"; do
+            [ "$(lab_pid "$dir/$node/agent.pid")" != null ] || fail "the lab '$lab' is up, but the agent of $node does not run: patchbay lab restart $node (or lab down)"
+        done
         echo "The lab '$lab' is running."
     else
+        [ -z "$(lab_starter)" ] || fail "the lab '$lab' is being started by process $(lab_starter): wait for it, or end it with patchbay lab down"
         # What a lab that was killed half way left behind.
-        [ ! -d "$dir" ] || lab_down >/dev/null
+        lab_remove
+        rm -rf "$dir.failed"
         setup_bpffs
         [ -n "$(setup_cgroup2)" ] || fail "no cgroup2 is mounted: mount -t cgroup2 none /sys/fs/cgroup"
-        local begin=$SECONDS node
+        local begin=$SECONDS
+        mkdir -p "$PATCHBAY_RUN"
+        mkdir "$dir" 2>/dev/null || fail "the lab '$lab' is being started by another process: wait for it, or end it with patchbay lab down"
+        echo $$ >"$dir/starting.pid"
+        lab_starting=1
+        trap lab_failed EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
         mkdir -p "$dir/cluster/manifests" "$(lab_cgroup)"
-        trap 'lab_down >/dev/null 2>&1 || true' ERR INT TERM
         lab_network
         setsid nsenter --net="/run/netns/$lab-outside" -- "$(lab_bin)/pb-traffic" serve --tcp 80 --udp 53 --name outside \
             >>"$dir/outside.log" 2>&1 </dev/null & echo $! >"$dir/outside.pid"; disown
-        cp "$root"/config/lab/*.yaml "$dir/cluster/manifests/"
+        cp "$lab_manifests"/*.yaml "$dir/cluster/manifests/"
         for node in "${lab_nodes[@]}"; do lab_start_agent "$node"; done
         lab_start_kubelet
-        for node in "${lab_nodes[@]}"; do lab_wait 30 "$node" "$dir/$node/agent.log" lab_node_ready "$node"; done
-        lab_wait 60 "not every pod" "$dir/kubelet.log" lab_pods_ready
-        for node in "${lab_nodes[@]}"; do lab_wait 30 "$node's view of the other nodes" "$dir/$node/agent.log" lab_nodes_reach "$node"; done
+        for node in "${lab_nodes[@]}"; do lab_wait "$lab_patience" "$node" "$dir/$node/agent.log" "$dir/$node/agent.pid" lab_node_ready "$node"; done
+        lab_wait $((lab_patience * 2)) "the pods" "$dir/kubelet.log" "$dir/kubelet.pid" lab_pods_ready
+        for node in "${lab_nodes[@]}"; do lab_wait "$lab_patience" "$node's view of the other nodes" "$dir/$node/agent.log" "$dir/$node/agent.pid" lab_nodes_reach "$node"; done
         touch "$dir/up"
-        trap - ERR INT TERM
+        rm "$dir/starting.pid"
+        lab_starting=
+        trap - EXIT INT TERM
         echo "Lab '$lab' is up after $((SECONDS - begin)) s: ${#lab_nodes[@]} nodes, $(find "$dir/pods" -name '*.json' | wc -l) pods."
     fi
     [ $check = 1 ] || return 0
@@ -233,7 +280,10 @@ lab_status() {
     esac
 }
 
-lab_pid() { local pid; pid=$(cat "$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && echo "$pid" || echo null; }
+# Whether a process runs. One that has ended and that nobody has waited for (containers whose first process doesn't) is none any more.
+lab_alive() { local stat; stat=$(cat "/proc/$1/stat" 2>/dev/null) && case ${stat##*) } in Z*|X*) return 1 ;; esac; }
+# The process that a file names, or null.
+lab_pid() { local pid; pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] && lab_alive "$pid" && echo "$pid" || echo null; }
 
 lab_status_json() {
     local node nodes='' cgroup
@@ -289,19 +339,37 @@ lab_files() {
 lab_restart() {
     local node=${1:-} pid wait=0
     [ -n "$node" ] && [ -n "${lab_ip[$node]:-}" ] || wrong "lab restart wants a node: ${lab_nodes[*]}"
-    [ "${2:-}" != --wait ] || wait=${3:?}
+    case $#:${2:-} in
+        1:) ;;
+        3:--wait) wait=$3; case $wait in *[!0-9]*|'') wrong "--wait wants seconds, not '$wait'" ;; esac ;;
+        *) wrong "lab restart $node takes --wait SECONDS" ;;
+    esac
     pid=$(lab_pid "$dir/$node/agent.pid")
     if [ "$pid" != null ]; then
         kill -KILL "$pid"
-        while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+        while lab_alive "$pid"; do sleep 0.05; done
     fi
     sleep "$wait"
     lab_start_agent "$node"
-    lab_wait 30 "$node" "$dir/$node/agent.log" lab_node_ready "$node"
+    lab_wait "$lab_patience" "$node" "$dir/$node/agent.log" "$dir/$node/agent.pid" lab_node_ready "$node"
+}
+
+lab_down() {
+    local pid
+    pid=$(lab_starter)
+    if [ -n "$pid" ]; then
+        # A start that is under way cleans up behind itself.
+        kill "$pid" 2>/dev/null || true
+        while lab_alive "$pid"; do sleep 0.1; done
+    fi
+    lab_remove
+    rm -rf "$dir.failed"
+    rmdir "$PATCHBAY_RUN" 2>/dev/null || true
+    echo "Lab '$lab' is gone."
 }
 
 # Removes every trace; each step alone, so that a lab that is half there goes as well.
-lab_down() {
+lab_remove() {
     local ns cgroup pid file
     cgroup=$(lab_cgroup)
     for file in "$dir/kubelet.pid" "$dir/outside.pid"; do
@@ -327,5 +395,4 @@ lab_down() {
     fi
     rm -rf "$dir"
     rmdir "$PATCHBAY_RUN" 2>/dev/null || true
-    echo "Lab '$lab' is gone."
 }

@@ -84,6 +84,7 @@ setup_build() {
 }
 
 setup_doctor() {
+    [ $# = 0 ] || wrong "doctor takes no arguments"
     local bad=0 what package why
     while IFS=$'\t' read -r what package why; do
         [ -n "$what" ] || continue
@@ -101,7 +102,7 @@ setup_doctor() {
     fi
     if command -v java >/dev/null 2>&1; then
         local version
-        version=$(java -version 2>&1 | sed -n '1s/.*"\([0-9]*\).*/\1/p')
+        version=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -1)
         [ "${version:-0}" -ge 17 ] || { bad=1; echo "missing  Java 17                          found $version: apt-get install openjdk-17-jdk-headless"; }
     fi
     [ $bad = 1 ] || echo "nothing is missing"

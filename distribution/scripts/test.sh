@@ -5,7 +5,11 @@ test_main() {
     local tiers=("$@") tier failed=0
     [ ${#tiers[@]} -gt 0 ] || tiers=(unit bpf dist)
     for tier in "${tiers[@]}"; do
-        case $tier in unit|bpf|dist) ;; *) wrong "there is no tier '$tier': unit, bpf, dist" ;; esac
+        case $tier in
+            -h|--help) echo "Usage: patchbay test [unit|bpf|dist]...   (without a tier: all)"; return ;;
+            unit|bpf|dist) ;;
+            *) wrong "there is no tier '$tier': unit, bpf, dist" ;;
+        esac
     done
     setup_install
     setup_bpffs

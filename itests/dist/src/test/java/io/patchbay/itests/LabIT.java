@@ -308,11 +308,38 @@ class LabIT {
         assertEquals(REACHED, lab.probe(client, true, vip + ":80", "tcp").exit());
     }
 
+    /** What a tool that knows metatype sees, by the framework's own service: every feature with configuration, a key of each type. */
+    @Test
+    void formsOfTheConfigurationAreThere() {
+        String lifecycle = lab.bundle("node1", "lifecycle");
+        String pids = lab.on("node1", "shell", "inspect", "cap", "service", lifecycle).ok();
+        assertTrue(pids.contains("MetaTypeProvider") && pids.contains("metatype.pid"), pids);
+        for (String feature : List.of("hubble", "policy", "service-lb", "ipam")) {
+            assertTrue(pids.contains("io.patchbay." + feature), feature + ": " + pids);
+        }
+    }
+
     @Test
     void commandsFailAsTheyShould() {
         assertTrue(lab.on("node1", "nonsense").failed(2).contains("nonsense"));
         assertEquals(2, lab.on("node1", "feature", "enable").exit());
         assertTrue(lab.on("node1", "feature", "enable", "nonsense").failed(1).contains("nonsense"));
+        assertTrue(lab.on("node1", "service").failed(2).contains("service list"));
+        assertTrue(lab.on("node1", "config", "set", "hubble.flow-buffer-size=abc").failed(1).contains("'abc' is none of"));
+        List<String> taken = new ArrayList<>();
+        for (String command : List.of("status", "service list", "endpoint list", "identity list", "policy get", "ip list", "node list", "map list", "feature list", "config get",
+                "version", "datapath show", "health")) {
+            for (String more : List.of("extra words", "--nonsense", "-o nonsense")) {
+                int exit = lab.on("node1", (command + " " + more).split(" ")).exit();
+                if (exit != 2) {
+                    taken.add(command + " " + more + ": " + exit);
+                }
+            }
+        }
+        assertEquals(List.of(), taken, "wrong usage is refused");
+        for (String words : List.of("down extra", "restart node1 --wait", "restart node1 --wait soon", "restart node7", "check extra", "status -o yaml", "get", "exec", "apply", "up extra")) {
+            assertEquals(2, lab.patchbay(("lab " + words).split(" ")).exit(), "lab " + words);
+        }
         assertTrue(lab.on("node9", "status").failed(1).contains("agent"));
         assertTrue(lab.on("node1", "feature", "disable", "conntrack").failed(1).contains("can't be disabled"));
         assertTrue(lab.on("node1", "feature", "disable", "policy").failed(1).contains("--override"));

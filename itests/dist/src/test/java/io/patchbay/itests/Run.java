@@ -42,6 +42,16 @@ final class Run {
     private Run() {
     }
 
+    /** Whether a process runs; one that has ended, and that nobody has waited for, does not. */
+    static boolean isAlive(long pid) {
+        try {
+            String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
+            return "ZX".indexOf(stat.charAt(stat.lastIndexOf(')') + 2)) < 0;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
     static Result of(String... command) {
         return of(List.of(command), Map.of(), "", DEADLINE);
     }
