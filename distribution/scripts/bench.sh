@@ -3,13 +3,14 @@
 
 bench_usage() {
     cat <<'TEXT'
-Usage: patchbay bench [datapath|services|policy|control|agent]... [--quick]
+Usage: patchbay bench [datapath|services|policy|control|agent|soak]... [--quick]
 
   datapath   pods of one node against a veth pair and bridges; what the programs cost a packet inside the kernel
   services   a connection through a service against a direct one, with few and with many services; from tables into maps
   policy     what a rule costs a packet, a compiler and the time until the kernel enforces it
   control    what switching a generation costs the traffic
   agent      start, memory, CNI ADD
+  soak       the proof of the promise at length: every change a hundred times, a thousand updates of everything, under traffic (hours; only when asked for)
 
   --quick    fewer and shorter rounds: to try a change, not to quote
 Prints its tables and writes them to docs/benchmarks/PART.md (not with --quick). Nothing else should run on the machine.
@@ -25,7 +26,7 @@ bench_main() {
         case $1 in
             -h|--help) bench_usage; return ;;
             --quick) bench_quick=1 ;;
-            datapath|services|policy|control|agent) parts+=("$1") ;;
+            datapath|services|policy|control|agent|soak) parts+=("$1") ;;
             *) bench_usage >&2; exit 2 ;;
         esac
         shift

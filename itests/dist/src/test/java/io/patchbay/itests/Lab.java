@@ -261,7 +261,12 @@ final class Lab implements AutoCloseable {
 
     /** Every ledger of the node that is kept, the oldest first. */
     List<Ledger> ledgers(String node) {
-        return objects(array(node, "ledger", "all")).stream().map(Ledger::new).toList();
+        return ledgers(node, "all");
+    }
+
+    /** @param which {@code all}, the number of a change, or nothing: the newest */
+    List<Ledger> ledgers(String node, String which) {
+        return objects(which.isEmpty() ? array(node, "ledger") : array(node, "ledger", which)).stream().map(Ledger::new).toList();
     }
 
     /** The id of a feature's bundle, as Felix's lb shows it. */
@@ -271,8 +276,17 @@ final class Lab implements AutoCloseable {
     }
 
     String log(String node) {
+        return text(directory.resolve(node).resolve("agent.log"));
+    }
+
+    /** What the container runtime of the lab has said. */
+    String kubeletLog() {
+        return text(directory.resolve("kubelet.log"));
+    }
+
+    private static String text(Path file) {
         try {
-            return Files.readString(directory.resolve(node).resolve("agent.log"));
+            return Files.readString(file);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

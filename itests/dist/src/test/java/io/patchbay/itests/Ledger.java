@@ -9,6 +9,14 @@ record Ledger(JsonObject json) {
         return json.getInt("change");
     }
 
+    int fromEpoch() {
+        return json.getJsonNumber("fromEpoch").intValue();
+    }
+
+    int toEpoch() {
+        return json.getJsonNumber("toEpoch").intValue();
+    }
+
     String title() {
         return json.getString("title");
     }

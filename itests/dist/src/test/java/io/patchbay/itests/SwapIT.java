@@ -9,8 +9,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -29,119 +33,89 @@ import org.junit.jupiter.api.io.TempDir;
 class SwapIT {
     /** Seconds that a killed agent stays away. */
     private static final String AWAY = System.getProperty("patchbay.away", "5");
-    private static final int PPS = 400;
+    private static final int PPS = Proof.PPS;
 
     @TempDir
     static Path jars;
+    private static Proof proof;
     private static Lab lab;
     private static Lab.Pod left;
     private static Lab.Pod right;
     private static Lab.Pod farRight;
-    private static Lab.Pod far;
     private static Lab.Pod server1;
     private static Lab.Pod server2;
     private static Lab.Pod stranger;
-    /** Its processes are started outside of its cgroup: services are translated packet by packet. */
     private static Lab.Pod packets;
     private static String echo;
-    private static String duplex;
-    private static int version;
 
     @BeforeAll
     static void start() {
-        lab = Lab.up("pbt-swap");
-        lab.apply(Lab.manifest("proof.yaml")).ok();
-        left = lab.pod("proof/left", "node1");
-        right = lab.pod("proof/right", "node1");
-        farRight = lab.pod("proof/right", "node2");
-        far = lab.pod("proof/far", "node2");
-        server1 = lab.pod("proof/server", "node1");
-        server2 = lab.pod("proof/server", "node2");
-        stranger = lab.pod("proof/stranger", "node1");
-        packets = lab.pod("proof/packets", "node1");
-        echo = lab.clusterIp("proof", "echo");
-        duplex = lab.clusterIp("proof", "duplex");
-        for (String to : List.of(server1.address() + ":9000", server2.address() + ":9000", echo + ":80", outside())) {
-            Await.that(to + " answers", () -> lab.probe(left, true, to, "tcp").exit() == 0 && lab.probe(packets, false, to, "tcp").exit() == 0);
-        }
-        lab.awaitRunning("node1");
-        lab.awaitRunning("node2");
+        proof = Proof.up("pbt-swap", jars);
+        lab = proof.lab;
+        left = proof.left;
+        right = proof.right;
+        farRight = proof.farRight;
+        server1 = proof.server1;
+        server2 = proof.server2;
+        stranger = proof.stranger;
+        packets = proof.packets;
+        echo = proof.echo;
     }
 
     @AfterAll
     static void end() {
-        if (lab != null) {
-            lab.close();
+        if (proof != null) {
+            proof.close();
         }
     }
 
-    private static String outside() {
-        return lab.status().getJsonObject("outside").getString("address") + ":80";
-    }
-
-    /** Everything that the promise is about, all at once, until it is stopped. */
     private static Traffic traffic() {
-        Traffic t = new Traffic();
-        t.duplex("UDP on one node", left, true, right, right.address(), 7001, PPS);
-        t.duplex("UDP across nodes", left, true, farRight, farRight.address(), 7002, PPS);
-        t.duplex("UDP through a service at the socket", left, true, far, duplex, 7003, PPS);
-        t.duplex("UDP through a service by packet", packets, false, far, duplex, 7004, PPS);
-        t.tcp("TCP on one node", left, true, server1.address() + ":9000");
-        t.tcp("TCP across nodes", left, true, server2.address() + ":9000");
-        t.tcp("TCP through a service at the socket", left, true, echo + ":80");
-        t.tcp("TCP through a service by packet", packets, false, echo + ":80");
-        t.tcp("TCP to a backend of it, from the same pod", packets, false, server1.address() + ":9000");
-        t.start("TCP to the outside, open connections", left, true, "tcp-rr", "--to", outside(), "--connections", "2", "--interval-us", "2000", "--timeout-ms", "10000",
-                "--until-signal");
-        t.refused("on one node", stranger, server1.address() + ":9000");
-        t.refused("across nodes", stranger, server2.address() + ":9000");
-        t.assertRunning();
-        return t;
+        return proof.traffic();
     }
 
-    /** A change that must succeed; its ledgers must be clean. */
+    private static String outside() {
+        return proof.outside();
+    }
+
     private static List<Ledger> change(String node, String... command) {
-        int before = last(node);
-        lab.on(node, command).ok();
-        List<Ledger> made = lab.ledgers(node).stream().filter(l -> l.json().getJsonNumber("toEpoch").intValue() > before).toList();
-        assertTrue(!made.isEmpty(), "no ledger of " + List.of(command));
-        made.forEach(Ledger::assertClean);
-        return made;
+        return proof.change(node, command);
     }
 
     private static int last(String node) {
-        return lab.ledgers(node).stream().mapToInt(l -> l.json().getJsonNumber("toEpoch").intValue()).max().orElse(0);
+        return proof.last(node);
     }
 
     private static Path newer(String feature) throws IOException {
-        String v = "0.1." + ++version;
-        return FeatureVariant.of(Lab.jar(feature)).version(v).write(jars.resolve(feature + "-" + v + ".jar"));
+        return proof.newer(feature);
     }
 
     private static void isRunning(String node, String feature) {
-        Await.value(feature + " of " + node + " is running", () -> lab.feature(node, feature).getString("state"), "Running"::equals);
+        proof.isRunning(node, feature);
     }
 
+    /** On both nodes, at the same time: traffic between them then meets two changes. */
     @Test
     @Order(1)
     void everyFeatureIsUpdatedAndRolledBack() throws IOException {
-        List<String> failures = new ArrayList<>();
+        List<String> failures = Collections.synchronizedList(new ArrayList<>());
         try (Traffic t = traffic()) {
             for (String feature : lab.features("node1").keySet()) {
-                String node = List.of("vxlan", "service-lb", "policy").contains(feature) ? "node2" : "node1";
-                try {
-                    Path jar = newer(feature);
-                    String old = lab.feature(node, feature).getString("version");
-                    change(node, "feature", "update", jar.toString());
-                    isRunning(node, feature);
-                    assertEquals("0.1." + version, lab.feature(node, feature).getString("version"));
-                    assertTrue(lab.feature(node, feature).getString("summary").endsWith("(0.1." + version + ")"));
-                    change(node, "feature", "rollback", feature);
-                    isRunning(node, feature);
-                    assertEquals(old, lab.feature(node, feature).getString("version"));
-                } catch (AssertionError e) {
-                    failures.add(feature + ": " + e.getMessage());
-                }
+                Path jar = newer(feature);
+                Proof.onBoth(node -> {
+                    try {
+                        String old = lab.feature(node, feature).getString("version");
+                        change(node, "feature", "update", jar.toString());
+                        isRunning(node, feature);
+                        String version = Proof.version(jar);
+                        assertEquals(version, lab.feature(node, feature).getString("version"));
+                        assertTrue(lab.feature(node, feature).getString("summary").endsWith("(" + version + ")"));
+                        change(node, "feature", "rollback", feature);
+                        isRunning(node, feature);
+                        assertEquals(old, lab.feature(node, feature).getString("version"));
+                    } catch (AssertionError e) {
+                        failures.add(feature + " on " + node + ": " + e.getMessage());
+                    }
+                });
             }
             t.stopClean();
         }
@@ -246,14 +220,21 @@ class SwapIT {
     void theAgentIsKilledAndComesBack() {
         try (Traffic t = traffic()) {
             long before = lab.agentPid("node1");
+            Set<String> identities = identities();
             int epoch = last("node1");
             lab.patchbay("lab", "restart", "node1", "--wait", AWAY).ok();
             assertTrue(lab.agentPid("node1") != before);
             lab.awaitRunning("node1");
             assertEquals(epoch, last("node1"), "it adopts what runs and builds nothing");
+            assertEquals(identities, identities(), "every address has the identity that it had");
             t.assertRunning();
             t.stopClean();
         }
+    }
+
+    /** Addresses and identities as the kernel of node1 has them. */
+    private static Set<String> identities() {
+        return lab.on("node1", "map", "dump", "ipcache").ok().lines().map(l -> l.replaceFirst(" flags=.*", "")).collect(Collectors.toCollection(TreeSet::new));
     }
 
     @Test
