@@ -54,7 +54,7 @@ class BadInputIT {
     private static void kill() {
         long pid = lab.agentPid("node1");
         Run.of("kill", "-KILL", String.valueOf(pid)).ok();
-        Await.that("the agent is gone", () -> !ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false));
+        Await.that("the agent is gone", () -> !Run.isAlive(pid));
     }
 
     /** Starts the agent over damaged state, while traffic goes on; returns what it logged since. */
@@ -152,6 +152,27 @@ class BadInputIT {
     }
 
     @Test
+    void whereSignaturesAreWantedNothingElseIsTaken() throws IOException {
+        String keys = jars.resolve("keys.p12").toString();
+        String pem = jars.resolve("trusted.pem").toString();
+        Run.of("keytool", "-genkeypair", "-keystore", keys, "-storepass", "changeit", "-alias", "acme", "-keyalg", "EC", "-dname", "CN=Acme").ok();
+        Run.of("keytool", "-exportcert", "-rfc", "-keystore", keys, "-storepass", "changeit", "-alias", "acme", "-file", pem).ok();
+        lab.on("node1", "config", "set", "lifecycle.trusted-certificates=" + pem).ok();
+        lab.on("node1", "config", "set", "lifecycle.require-signatures=true").ok();
+        try {
+            Path jar = variant("0.8.0").write(jars.resolve("signed.jar"));
+            assertTrue(refused(jar).contains("signed.jar is not signed"));
+            Run.of("jarsigner", "-keystore", keys, "-storepass", "changeit", jar.toString(), "acme").ok();
+            lab.on("node1", "feature", "update", jar.toString()).ok();
+            assertEquals("0.8.0", lab.feature("node1", "bandwidth").getString("version"));
+            lab.on("node1", "feature", "rollback", "bandwidth").ok();
+        } finally {
+            lab.on("node1", "config", "set", "lifecycle.require-signatures", "--unset").ok();
+            lab.on("node1", "config", "set", "lifecycle.trusted-certificates", "--unset").ok();
+        }
+    }
+
+    @Test
     void whatIsNoFeatureIsRefused() throws IOException {
         Path text = Files.writeString(jars.resolve("text.jar"), "no jar at all");
         assertTrue(refused(text).contains("text.jar"));
@@ -162,10 +183,7 @@ class BadInputIT {
 
     @Test
     void foreignFiltersStayAndOursComeBack() throws IOException {
-        Path source = Files.writeString(jars.resolve("foreign.c"), "__attribute__((section(\"tc\"), used)) int foreign(void *skb) { return -1; }\n"
-                + "char licence[] __attribute__((section(\"license\"), used)) = \"GPL\";\n");
-        Path object = jars.resolve("foreign.o");
-        Run.of("clang", "-O2", "-target", "bpf", "-c", source.toString(), "-o", object.toString()).ok();
+        Path object = foreign();
         String device = Lab.objects(lab.json("node1", "endpoint", "list")).stream().filter(e -> client.name().endsWith("/" + e.getString("pod"))).findFirst().orElseThrow()
                 .getString("device");
         String ns = lab.name + "-node1";
@@ -179,8 +197,165 @@ class BadInputIT {
         lab.awaitRunning("node1");
         String filters = Run.of("tc", "-n", ns, "filter", "show", "dev", device, "ingress").ok();
         assertTrue(filters.contains("pref 50 bpf"), "the foreign one stays: " + filters);
+        assertEquals(List.of("clsact pod-egress foreign.o:[tc] before"), others(device));
         assertTrue(talks());
         Run.of("tc", "-n", ns, "filter", "delete", "dev", device, "ingress", "prio", "50").ok();
+    }
+
+    /** What {@code datapath show} says of others at a device: hook, name and whether it comes before ours. */
+    private static List<String> others(String device) {
+        return Lab.objects(lab.json("node1", "datapath", "show").asJsonObject().get("others")).stream().filter(o -> o.getString("where").equals(device))
+                .map(o -> o.getString("mode") + " " + o.getString("hook") + " " + o.getString("name") + (o.getBoolean("first") ? " before" : " after")).sorted().toList();
+    }
+
+    @Test
+    void foreignProgramsOfTheNodesDeviceStayWhereTheyAre() throws IOException {
+        Path tool = jars.resolve("foreign-tcx");
+        Run.of("cc", "-O2", "-Wall", "-Werror", "-o", tool.toString(), Lab.ROOT.resolve("itests/dist/src/test/c/foreign_tcx.c").toString()).ok();
+        String ns = lab.name + "-node1";
+        Lab.Pod far = lab.pod("demo/client", "node2");
+        Path pins = Path.of("/sys/fs/bpf", lab.name + "-foreign");
+        Files.createDirectories(pins);
+        try (Traffic t = new Traffic()) {
+            t.duplex("UDP across nodes", client, true, far, far.address(), 7300, 400);
+            List<String> wanted = List.of("clsact netdev-egress foreign after", "clsact netdev-ingress foreign after", "tcx netdev-egress foreign after", "tcx netdev-egress foreign before",
+                    "tcx netdev-ingress foreign after", "tcx netdev-ingress foreign before");
+            Run.of("tc", "-n", ns, "qdisc", "add", "dev", "eth0", "clsact").ok();
+            for (String side : List.of("ingress", "egress")) {
+                for (String place : List.of("first", "last")) {
+                    Run.of("nsenter", "--net=/run/netns/" + ns, "--", tool.toString(), "eth0", side, place, pins.resolve(side + place).toString()).ok();
+                }
+                Run.of("tc", "-n", ns, "filter", "add", "dev", "eth0", side, "prio", "5", "bpf", "direct-action", "obj", foreign().toString(), "sec", "tc").ok();
+            }
+            assertEquals(wanted, others("eth0").stream().map(o -> o.replace("foreign.o:[tc]", "foreign")).toList());
+            lab.on("node1", "feature", "update", variant("0.6.0").write(jars.resolve("beside.jar")).toString()).ok();
+            lab.on("node1", "feature", "disable", "masquerade", "--now").ok();
+            lab.on("node1", "feature", "enable", "masquerade").ok();
+            lab.on("node1", "feature", "rollback", "bandwidth").ok();
+            kill();
+            lab.patchbay("lab", "restart", "node1").ok();
+            lab.awaitRunning("node1");
+            assertEquals(wanted, others("eth0").stream().map(o -> o.replace("foreign.o:[tc]", "foreign")).toList());
+            assertTrue(lab.on("node1", "datapath", "show").ok().contains("Attached by others"));
+            t.stopClean();
+            lab.ledgers("node1").forEach(Ledger::assertClean);
+        } finally {
+            for (String pin : Lab.list(pins)) {
+                Files.delete(pins.resolve(pin));
+            }
+            Files.delete(pins);
+            Run.of("tc", "-n", ns, "qdisc", "delete", "dev", "eth0", "clsact");
+        }
+        assertEquals(List.of(), others("eth0"));
+        assertTrue(talks());
+    }
+
+    private static Path foreign() throws IOException {
+        Path source = Files.writeString(jars.resolve("foreign.c"), "__attribute__((section(\"tc\"), used)) int foreign(void *skb) { return -1; }\n"
+                + "char licence[] __attribute__((section(\"license\"), used)) = \"GPL\";\n");
+        Path object = jars.resolve("foreign.o");
+        Run.of("clang", "-O2", "-target", "bpf", "-c", source.toString(), "-o", object.toString()).ok();
+        return object;
+    }
+
+    @Test
+    void whatTheKernelLacksMakesOneFeatureUnavailable() throws Exception {
+        for (String need : List.of("helper:from_the_future", "map:from_the_future", "qdisc:from_the_future")) {
+            String said = refused(variant("0.7.0").needing(need).write(jars.resolve("needy.jar")));
+            assertTrue(said.contains("bandwidth 0.7.0 can't run here: the kernel lacks " + need), said);
+        }
+        // A disabled feature takes any jar; it is the enabling that is refused.
+        lab.on("node1", "feature", "disable", "bandwidth").ok();
+        try {
+            lab.on("node1", "feature", "update", jars.resolve("needy.jar").toString()).ok();
+            String said = lab.on("node1", "feature", "enable", "bandwidth").failed(1);
+            assertTrue(said.contains("bandwidth is unavailable: the kernel lacks qdisc:from_the_future"), said);
+            assertEquals("Disabled", lab.feature("node1", "bandwidth").getString("state"));
+            // As after a boot with a kernel that lacks it: the record has it enabled.
+            try (Traffic t = new Traffic()) {
+                t.duplex("UDP", client, true, friend, friend.address(), 7000, 200);
+                kill();
+                Path record = lab.stateDirectory("node1").resolve("features.json");
+                String text = Files.readString(record);
+                String changed = text.replaceFirst("(\"bandwidth\"\\s*:\\s*\\{[^}]*?\"desired\"\\s*:\\s*)\"disabled\"", "$1\"enabled\"");
+                assertTrue(!changed.equals(text), text);
+                Files.writeString(record, changed);
+                lab.patchbay("lab", "restart", "node1").ok();
+                Await.that("all others run", () -> lab.features("node1").entrySet().stream().allMatch(e -> e.getValue().equals(e.getKey().equals("bandwidth") ? "Unavailable" : "Running")));
+                assertTrue(lab.feature("node1", "bandwidth").getString("detail").contains("the kernel lacks qdisc:from_the_future"), lab.feature("node1", "bandwidth").toString());
+                String status = lab.on("node1", "status").out();
+                assertTrue(status.contains("bandwidth") && status.contains("qdisc:from_the_future"), status);
+                assertTrue(talks());
+                t.stopClean();
+            }
+        } finally {
+            lab.on("node1", "feature", "update", variant("0.7.1").write(jars.resolve("modest.jar")).toString());
+            lab.on("node1", "feature", "enable", "bandwidth");
+        }
+        lab.awaitRunning("node1");
+    }
+
+    private static final String GREEDY = """
+            apiVersion: cilium.io/v2
+            kind: CiliumNetworkPolicy
+            metadata: {name: greedy, namespace: demo}
+            spec:
+              endpointSelector:
+                matchLabels: {app: web}
+              ingress:
+                - fromCIDR: [%s]
+            """;
+
+    @Test
+    void aFullPolicyMapLeavesTheLastGoodTableInForce() throws IOException {
+        int used = lab.array("node1", "map", "dump", "policy").size();
+        Path small = FeatureVariant.of(Lab.jar("policy")).version("0.5.0").room("policy", 4 * used + 64).write(jars.resolve("small-policy.jar"));
+        lab.on("node1", "feature", "update", "--one-way", small.toString()).ok();
+        lab.awaitRunning("node1");
+        try (Traffic t = new Traffic()) {
+            t.tcp("allowed", client, true, web.address() + ":8080");
+            String many = java.util.stream.IntStream.range(0, 8 * used + 128).mapToObj(i -> "192.0." + i / 256 + "." + i % 256 + "/32").reduce((a, b) -> a + ", " + b).orElseThrow();
+            lab.apply(GREEDY.formatted(many)).ok();
+            Await.that("status says so", () -> {
+                String status = lab.on("node1", "status", "--verbose").out();
+                return lab.on("node1", "status").exit() == 1 && status.contains("policy tables need") && status.contains("in map policy");
+            });
+            assertTrue(talks());
+            t.stopClean();
+            lab.delete(GREEDY.formatted(many)).ok();
+        }
+        Await.that("all is well again", () -> lab.on("node1", "status").exit() == 0);
+        lab.on("node1", "feature", "rollback", "policy").ok();
+        lab.awaitRunning("node1");
+        assertTrue(talks());
+    }
+
+    @Test
+    void aFullIpcacheIsSaidToWhoAsksForAPod() throws IOException {
+        int used = lab.array("node1", "map", "dump", "ipcache").size();
+        Path small = FeatureVariant.of(Lab.jar("identity")).version("0.5.0").room("ipcache", used).write(jars.resolve("small-identity.jar"));
+        lab.on("node1", "feature", "update", "--one-way", small.toString()).ok();
+        lab.awaitRunning("node1");
+        String pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: toomuch, namespace: demo}\nspec:\n  nodeName: node1\n  containers:\n"
+                + "    - {name: idle, image: patchbay/traffic, command: [sleep, infinity]}\n";
+        try (Traffic t = new Traffic()) {
+            t.duplex("UDP", client, true, friend, friend.address(), 7000, 200);
+            lab.apply(pod).ok();
+            Await.that("the runtime is told", () -> {
+                String said = lab.kubeletLog();
+                return said.contains("demo/toomuch") && said.contains("map ipcache is full (" + used + " entries)");
+            });
+            // The runtime gives up and tries again, and with it what fails.
+            Await.that("status says so", () -> lab.on("node1", "status", "--verbose").out().contains("map ipcache is full"));
+            assertTrue(talks());
+            lab.on("node1", "feature", "rollback", "identity").ok();
+            Await.that("the pod is there once there is room", () -> lab.pods().stream().anyMatch(p -> p.name().equals("demo/toomuch") && p.ready()));
+            t.stopClean();
+        } finally {
+            lab.on("node1", "feature", "rollback", "identity");
+            lab.delete(pod).ok();
+        }
+        lab.awaitRunning("node1");
     }
 
     @Test
@@ -195,6 +370,33 @@ class BadInputIT {
         assertTrue((r.err() + r.out()).contains(lab.stateDirectory("node1").toString()), r.toString());
         assertEquals(pid, lab.agentPid("node1"));
         assertTrue(lab.on("node1", "status").exit() == 0 && talks());
+    }
+
+    @Test
+    void aLabThatDoesNotStartLeavesItsLogsAndNothingElse() throws IOException {
+        Lab second = Lab.of("pbt-bad3");
+        Path failed = Path.of("/run/patchbay/pbt-bad3.failed");
+        try {
+            Run.Result r = Run.of(second.command("lab", "up", "--no-check"), Map.of("PATCHBAY_NO_BUILD", "1", "PATCHBAY_AGENT_OPTIONS", "--nonsense"), "", Duration.ofSeconds(90));
+            String said = r.failed(1);
+            assertTrue(said.contains("node1: the process ended before it was ready; the whole log is " + failed.resolve("node1/agent.log")), said);
+            assertTrue(said.contains("the lab 'pbt-bad3' did not start") && said.contains(failed.toString()), said);
+            assertTrue(Files.readString(failed.resolve("node1/agent.log")).contains("--nonsense"));
+            assertNothingOf(second, "pbt-bad3");
+            assertTrue(second.patchbay("lab", "status").failed(1).contains("lab up"));
+        } finally {
+            second.close();
+        }
+        assertTrue(!Files.exists(failed), "lab down takes the logs too");
+        assertTrue(talks());
+    }
+
+    private static void assertNothingOf(Lab gone, String name) {
+        assertEquals(List.of(), gone.namespaces());
+        for (String path : List.of("/run/patchbay/" + name, "/sys/fs/bpf/patchbay/" + name, lab.node("node1").getString("cgroup").replace("/pbt-bad/", "/" + name + "/"))) {
+            assertTrue(!Files.exists(Path.of(path)), path + " is left");
+        }
+        assertEquals(List.of(), ProcessHandle.allProcesses().filter(p -> Run.isAlive(p.pid())).map(p -> p.info().commandLine().orElse("")).filter(c -> c.contains("/" + name + "/")).toList());
     }
 
     @Test
@@ -215,11 +417,7 @@ class BadInputIT {
         } finally {
             second.close();
         }
-        assertEquals(List.of(), second.namespaces());
-        for (String path : List.of("/run/patchbay/pbt-bad2", "/sys/fs/bpf/patchbay/pbt-bad2", lab.node("node1").getString("cgroup").replace("/pbt-bad/", "/pbt-bad2/"))) {
-            assertTrue(!Files.exists(Path.of(path)), path + " is left");
-        }
-        assertEquals(List.of(), ProcessHandle.allProcesses().filter(p -> p.info().commandLine().orElse("").contains("/pbt-bad2/")).map(p -> p.info().commandLine().get()).toList());
+        assertNothingOf(second, "pbt-bad2");
         assertTrue(talks(), "and the first lab is as before");
         assertEquals("Running", lab.feature("node1", "policy").getString("state"));
     }

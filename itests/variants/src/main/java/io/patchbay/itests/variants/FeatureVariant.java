@@ -1,6 +1,7 @@
 package io.patchbay.itests.variants;
 
 import jakarta.json.Json;
+import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonReader;
 import jakarta.json.JsonString;
@@ -65,6 +66,29 @@ public final class FeatureVariant {
     public FeatureVariant datapath(Path root, String feature, Map<String, UnaryOperator<String>> sources, String... flags) throws IOException, InterruptedException {
         Datapath.compile(root, feature, sources, flags).forEach((name, bytes) -> entries.put("bpf/" + name, bytes));
         return this;
+    }
+
+    /** Needs that of the kernel as well, {@code helper:NAME}, {@code map:TYPE}, {@code qdisc:KIND}, …. */
+    public FeatureVariant needing(String kernel) {
+        JsonObject now = descriptor();
+        JsonArrayBuilder needs = now.containsKey("kernel") ? Json.createArrayBuilder(now.getJsonArray("kernel")) : Json.createArrayBuilder();
+        return descriptor(Json.createObjectBuilder(now).add("kernel", needs.add(kernel)).build());
+    }
+
+    /** One of its maps with room for so many entries. */
+    public FeatureVariant room(String map, int entries) {
+        JsonObject now = descriptor();
+        JsonArrayBuilder maps = Json.createArrayBuilder();
+        boolean found = false;
+        for (JsonObject m : now.getJsonArray("maps").getValuesAs(JsonObject.class)) {
+            boolean it = m.getString("name").equals(map);
+            found |= it;
+            maps.add(it ? Json.createObjectBuilder(m).add("maxEntries", entries).build() : m);
+        }
+        if (!found) {
+            throw new IllegalArgumentException("no map " + map + " in " + now.get("maps"));
+        }
+        return descriptor(Json.createObjectBuilder(now).add("maps", maps).build());
     }
 
     /** Needs a package that nobody exports. */
