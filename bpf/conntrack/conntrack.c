@@ -70,7 +70,7 @@ struct ct_entry {
 
     __u16 nat_flags;
     __be16 nat_port;
-    __u32 pad2;
+    __u32 policy_epoch;   /* generation that wrote policy_seen: what another one's policy let pass says nothing */
 
     __u64 policy_seen;    /* what policy let the last packet pass by: bits 0-23 its word, 24-37 class, 38-63 peer's identity */
     __be16 own_port;      /* the initiator's, when another connection had its tuple and the key's port is not its own; or 0 */
@@ -236,6 +236,15 @@ static __always_inline __u64 ct_seen_between(const struct __sk_buff *skb, const 
 static __always_inline bool ct_bare_syn(const struct pb_scratch *s)
 {
     return s->proto == IPPROTO_TCP && (s->tcp_flags & (PB_TCP_SYN | PB_TCP_ACK)) == PB_TCP_SYN;
+}
+
+/* Of ICMP only requests go along with a connection, and only replies answer it: with the identifier 0 both directions, and all
+ * that has no identifier, have the same key. */
+static __always_inline bool ct_astray(const struct pb_scratch *s, bool forward)
+{
+    if (s->proto != IPPROTO_ICMP && s->proto != IPPROTO_ICMPV6)
+        return false;
+    return forward ? !pb_icmp_is_request(s->proto, s->icmp_type) : !pb_icmp_is_reply(s->proto, s->icmp_type);
 }
 
 /* Whether the service that this pass translated belongs into the local pod's entry: the client's side undoes what was
@@ -467,7 +476,7 @@ static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struc
     ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
     struct ct_entry *e = ct_connection(skb, cfg, s, &t, tx, now, &others);
     bool forward = e && !!e->out == tx;
-    if (!e || (ct_bare_syn(s) && (!forward || e->tx_closing || e->rx_closing))) {
+    if (!e || (ct_bare_syn(s) && (!forward || e->tx_closing || e->rx_closing)) || ct_astray(s, forward)) {
         /* The end of something forgotten is not to end the connection that has its tuple now. */
         if (others && s->proto == IPPROTO_TCP && (s->tcp_flags & PB_TCP_RST))
             return pb_drop(skb, cfg, s, PB_DROP_UNKNOWN_CT);
@@ -491,7 +500,7 @@ static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struc
     ct_tell(s, e);
     if (forward) {
         __u64 seen = PB_READ_ONCE(e->policy_seen);
-        if ((seen & ~(__u64)CT_SEEN_WORD) == ct_seen_between(skb, s, tx))
+        if ((seen & ~(__u64)CT_SEEN_WORD) == ct_seen_between(skb, s, tx) && PB_READ_ONCE(e->policy_epoch) == cfg->epoch)
             s->ct_policy_flags = seen & CT_SEEN_WORD;
     }
     if (ct_seen(e, s, now, tx))
@@ -607,8 +616,10 @@ static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struc
         ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
         struct ct_entry *known = ct_find(skb, &t);
         /* By now the entry may be that of a connection the other way. */
-        if (known && !!known->out == tx)
+        if (known && !!known->out == tx) {
+            PB_READ_ONCE(known->policy_epoch) = cfg->epoch;
             PB_READ_ONCE(known->policy_seen) = ct_seen_between(skb, s, tx) | (s->set_policy_flags & CT_SEEN_WORD);
+        }
         s->set_policy_flags = 0;
     }
     if (pb_ct_state(skb) != PB_CT_NEW || ct_untracked(skb, s))
@@ -626,6 +637,7 @@ static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struc
         e.svc_flags = s->svc_flags;
         e.svc_id = s->svc_id;
     }
+    e.policy_epoch = cfg->epoch;
     if (s->set_policy_flags)
         e.policy_seen = ct_seen_between(skb, s, tx) | (s->set_policy_flags & CT_SEEN_WORD);
     e.nat_flags = s->set_nat_flags;

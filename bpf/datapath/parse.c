@@ -28,8 +28,9 @@ struct {
 
 #define PB_MAX_EXTHDRS 6
 
-/* Ports at `l4`, or what stands for them. 0 = fine, otherwise a drop code. */
-static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch *s, __u32 l4)
+/* Ports at `l4`, or what stands for them, as far as `end`, where the IP header says that the packet is over: what is behind it
+ * is cut off before any receiver looks. 0 = fine, otherwise a drop code. */
+static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch *s, __u32 l4, __u32 end)
 {
     __be16 ports[2];
     __u8 icmp[8];
@@ -41,25 +42,28 @@ static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch 
     switch (s->proto) {
     case IPPROTO_TCP: {
         __u8 flags;
-        if (bpf_skb_load_bytes(skb, l4 + 13, &flags, 1) < 0)
+        if (l4 + 14 > end || bpf_skb_load_bytes(skb, l4 + 13, &flags, 1) < 0)
             return PB_DROP_CT_INVALID_HDR;
         s->tcp_flags = flags;
     }
     /* fall through */
     case IPPROTO_UDP:
     case IPPROTO_SCTP:
-        if (bpf_skb_load_bytes(skb, l4, ports, sizeof(ports)) < 0)
+        if (l4 + sizeof(ports) > end || bpf_skb_load_bytes(skb, l4, ports, sizeof(ports)) < 0)
             return PB_DROP_CT_INVALID_HDR;
         s->sport = ports[0];
         s->dport = ports[1];
         return 0;
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
-        if (bpf_skb_load_bytes(skb, l4, icmp, sizeof(icmp)) < 0)
+        if (l4 + sizeof(icmp) > end || bpf_skb_load_bytes(skb, l4, icmp, sizeof(icmp)) < 0)
             return PB_DROP_CT_INVALID_HDR;
+        /* Each family has its own; in the other it is nothing. */
+        bool v4 = s->proto == IPPROTO_ICMP;
+        if (v4 != pb_addr_is_v4(&s->saddr))
+            return PB_DROP_UNKNOWN_L4;
         s->icmp_type = icmp[0];
         s->icmp_code = icmp[1];
-        bool v4 = s->proto == IPPROTO_ICMP;
         if (v4 ? (icmp[0] == ICMP_ECHO || icmp[0] == ICMP_ECHOREPLY) : (icmp[0] == ICMPV6_ECHO_REQUEST || icmp[0] == ICMPV6_ECHO_REPLY))
             __builtin_memcpy(&s->sport, icmp + 4, 2);
         else if (v4 ? (icmp[0] == ICMP_DEST_UNREACH || icmp[0] == ICMP_TIME_EXCEEDED || icmp[0] == ICMP_PARAMETERPROB)
@@ -74,7 +78,7 @@ static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch 
 /* 0, or the drop code. */
 static __always_inline int pb_parse_packet(struct __sk_buff *skb, struct pb_scratch *s)
 {
-    __u32 l3 = ETH_HLEN, l4, frag_id = 0;
+    __u32 l3 = ETH_HLEN, l4, end, frag_id = 0;
     bool fragment = false, first = true;
 
     /* One scratch per CPU serves packet after packet: nothing of the last one may be read. */
@@ -90,6 +94,8 @@ static __always_inline int pb_parse_packet(struct __sk_buff *skb, struct pb_scra
         pb_addr_v4(&s->daddr, ip.daddr);
         s->proto = ip.protocol;
         l4 = l3 + ip.ihl * 4;
+        /* Only what the kernel will cut into segments may be longer than the field can say. */
+        end = !ip.tot_len && skb->gso_segs ? skb->len : l3 + bpf_ntohs(ip.tot_len);
         __u16 off = bpf_ntohs(ip.frag_off);
         fragment = off & 0x3fff;
         first = !(off & 0x1fff);
@@ -106,6 +112,7 @@ static __always_inline int pb_parse_packet(struct __sk_buff *skb, struct pb_scra
             return PB_DROP_INVALID;
         __u8 next = ip6.nexthdr;
         l4 = l3 + sizeof(ip6);
+        end = !ip6.payload_len && (skb->gso_segs || next == IPPROTO_HOPOPTS) ? skb->len : l4 + bpf_ntohs(ip6.payload_len);
 #pragma unroll
         for (int i = 0; i < PB_MAX_EXTHDRS; i++) {
             __u8 h[8];
@@ -155,14 +162,14 @@ static __always_inline int pb_parse_packet(struct __sk_buff *skb, struct pb_scra
             pb_set_flag(skb, PB_F_FRAG);
             return 0;
         }
-        int err = pb_parse_l4(skb, s, l4);
+        int err = pb_parse_l4(skb, s, l4, end);
         if (err)
             return err;
         struct pb_frag_ports p = {.sport = s->sport, .dport = s->dport, .icmp_type = s->icmp_type, .icmp_code = s->icmp_code};
         bpf_map_update_elem(&fragments, &k, &p, BPF_ANY);
         return 0;
     }
-    return pb_parse_l4(skb, s, l4);
+    return pb_parse_l4(skb, s, l4, end);
 }
 
 /* What can't be parsed is dropped where pods are concerned; the node's own is left to the kernel. */

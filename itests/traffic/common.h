@@ -29,7 +29,7 @@ struct options {
 	const char *name, *out, *proto;
 	double pps, cps, seconds; /* seconds 0: until a signal */
 	uint32_t size, flow, flows, connections, interval_us, timeout_ms, count, wait_ms;
-	bool size_set, unconnected, no_hello, server_closes;
+	bool size_set, unconnected, no_hello, server_closes, first;
 };
 
 extern volatile sig_atomic_t stopping; /* SIGTERM or SIGINT came */

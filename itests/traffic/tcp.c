@@ -388,11 +388,12 @@ static int verdict(int why)
 	return EXIT_OTHER;
 }
 
-static int say_failure(const char *word, int why)
+static int say_failure(const struct options *o, const char *word, int why)
 {
 	const char *name = strerrorname_np(why);
 
-	printf("%s%s%s\n", word, name ? " " : "", name ? name : "");
+	if (!o->first)
+		printf("%s%s%s\n", word, name ? " " : "", name ? name : "");
 	return verdict(why);
 }
 
@@ -410,7 +411,7 @@ static int probe_once(const struct options *o, bool tcp)
 	if (o->bind.set)
 		bind_or_fail(fd, &o->bind);
 	if (connect(fd, (const struct sockaddr *)&o->to.sa, o->to.len) && errno != EINPROGRESS) {
-		result = say_failure(errno == ECONNREFUSED ? "refused" : "failed", errno);
+		result = say_failure(o, errno == ECONNREFUSED ? "refused" : "failed", errno);
 		close(fd);
 		return result;
 	}
@@ -418,7 +419,7 @@ static int probe_once(const struct options *o, bool tcp)
 		uint64_t now = now_ns();
 		struct pollfd p = { fd, (short)(sent ? POLLIN : POLLOUT), 0 };
 		if (now >= until || stopping) {
-			result = say_failure(!sent || !tcp ? "timeout" : "timeout (connected, no answer)", ETIMEDOUT);
+			result = say_failure(o, !sent || !tcp ? "timeout" : "timeout (connected, no answer)", ETIMEDOUT);
 			break;
 		}
 		if (poll(&p, 1, (int)((until - now) / 1000000 + 1)) <= 0)
@@ -439,7 +440,7 @@ static int probe_once(const struct options *o, bool tcp)
 				got += (size_t)r;
 				answer[got] = 0;
 				if (r == 0 && tcp && !got) {
-					result = say_failure("closed", ECONNRESET);
+					result = say_failure(o, "closed", ECONNRESET);
 					break;
 				}
 				if (!tcp || r == 0 || memchr(answer, '\n', got) || got == sizeof answer - 1) {
@@ -451,7 +452,7 @@ static int probe_once(const struct options *o, bool tcp)
 			}
 		}
 		if (why && why != EAGAIN && why != EINTR) {
-			result = say_failure(why == ECONNREFUSED ? "refused" : why == ETIMEDOUT ? "timeout" : "failed", why);
+			result = say_failure(o, why == ECONNREFUSED ? "refused" : why == ETIMEDOUT ? "timeout" : "failed", why);
 			break;
 		}
 	}
@@ -467,6 +468,10 @@ int probe(const struct options *o)
 
 	for (uint32_t i = 0; i < o->count && !stopping; i++) {
 		int r = probe_once(o, tcp);
+		if (o->first && r == EXIT_RAN) {
+			printf("%llu\n", (unsigned long long)wall_ns());
+			return r;
+		}
 		if (r > worst)
 			worst = r;
 	}

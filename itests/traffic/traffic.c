@@ -65,9 +65,10 @@ static const char help[] =
 "                         between two answers\n"
 "    clean                true: no failure of any kind, and (rr) all alive, (crr) every attempt a transaction\n"
 "\n"
-"probe --to A:P [--proto tcp|udp] [--count N] [--timeout MS] [--bind A:P]\n"
+"probe --to A:P [--proto tcp|udp] [--count N] [--first] [--timeout MS] [--bind A:P]\n"
 "    Asks WHO and prints the answer, or refused, timeout, closed, failed and the errno. No JSON. Exit status: 0 reached, 3 refused,\n"
 "    4 no answer within MS (default 1000), 5 any other failure; of N probes (default 1) the highest.\n"
+"    With --first it ends with the first that is reached, silent about those before, and prints the time of the answer in ns, CLOCK_REALTIME.\n"
 "\n"
 "--until-signal: no end of its own (as --seconds 0).\n";
 
@@ -112,6 +113,7 @@ int main(int argc, char **argv)
 		}
 		if (!strcmp(k, "--until-signal")) { o.seconds = 0; continue; }
 		if (!strcmp(k, "--unconnected")) { o.unconnected = true; continue; }
+		if (!strcmp(k, "--first")) { o.first = true; continue; }
 		if (!strcmp(k, "--no-hello")) { o.no_hello = true; continue; }
 		if (!strcmp(k, "--server-closes")) { o.server_closes = true; continue; }
 		if (++i >= argc)

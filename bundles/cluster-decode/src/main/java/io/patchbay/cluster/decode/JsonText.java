@@ -14,6 +14,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * JSON that is in order, at a tenth of what reading it as YAML costs: ten thousand services are ten million characters. Knows the lines of
@@ -30,10 +31,13 @@ final class JsonText<T> {
         }
     }
 
+    private static final int MANY = 16;
+
     private final JsonParser parser;
     private final Tree.Origin origin;
     private final Trees.Reader<T> reader;
     private final List<T> into;
+    private int depth;
 
     private JsonText(JsonParser parser, Tree.Origin origin, Trees.Reader<T> reader, List<T> into) {
         this.parser = parser;
@@ -99,12 +103,22 @@ final class JsonText<T> {
     }
 
     private Parsed value(Event event, int line) {
+        if (++depth > YamlText.MAX_DEPTH) throw new Unfit();
+        Parsed value = read(event, line);
+        depth--;
+        return value;
+    }
+
+    private Parsed read(Event event, int line) {
         switch (event) {
             case START_OBJECT -> {
                 List<Parsed.Member> members = new ArrayList<>(4);
+                Set<String> keys = null;
                 while (parser.next() == Event.KEY_NAME) {
                     String key = parser.getString();
-                    for (Parsed.Member m : members) if (m.key().equals(key)) throw new Unfit();
+                    // few keys, as nearly always, cost less without a set
+                    if (members.size() == MANY) keys = members.stream().map(Parsed.Member::key).collect(Collectors.toCollection(HashSet::new));
+                    if (keys != null ? !keys.add(key) : members.stream().anyMatch(m -> m.key().equals(key))) throw new Unfit();
                     members.add(new Parsed.Member(key, value(parser.next(), 0), 0, 0));
                 }
                 return new Parsed.Mapping(members, line, 0);

@@ -38,6 +38,8 @@ public record Meta(String name, String namespace, Map<String, String> labels, Ma
             String given = namespace;
             f.optional("namespace").filter(t -> given.length() > 63 || !DNS_LABEL.matcher(given).matches())
                     .ifPresent(t -> t.problem("\"" + given + "\" is not a valid namespace name"));
+            // a placeholder, for rows that insist on a namespace
+            if (namespace.isEmpty()) namespace = "default";
         } else {
             f.optional("namespace").ifPresent(t -> t.problem("this kind has no namespace"));
         }

@@ -26,12 +26,19 @@ import org.snakeyaml.engine.v2.scanner.StreamReader;
 
 /**
  * YAML 1.2 (several documents to a file), value by value from the parser's events: what has been read of a long list need not be kept. Refused,
- * for every depth: keys that aren't plain scalars, a key given twice, an alias into its own ancestor, custom tags.
+ * for every depth: keys that aren't plain scalars, a key given twice, an alias into its own ancestor, custom tags; and a document that is nested
+ * deeper than any manifest, or that aliases make far larger than its text.
  */
 final class YamlText<T> {
     /** A file beyond this is refused: it is a mistake or an attack, not a manifest. */
     static final int MAX_CODE_POINTS = 64 << 20;
     private static final int MAX_ALIASES = 1000;
+    /** Objects and lists within one another. */
+    static final int MAX_DEPTH = 100;
+    /** Values that a document may have beyond those in its text, through aliases. */
+    private static final int MAX_BY_ALIASES = 100_000;
+    /** What the scanner reads at a time: a long string costs the square of how often it must read on. */
+    private static final int MAX_BUFFER = 1 << 20;
     private static final Map<Tag, Parsed.Type> SCALARS = Map.of(Tag.STR, Parsed.Type.STRING, Tag.INT, Parsed.Type.INTEGER, Tag.FLOAT, Parsed.Type.FLOAT,
             Tag.BOOL, Parsed.Type.BOOLEAN, Tag.NULL, Parsed.Type.NULL);
     /** Stands for a value that is being read: an alias of it contains itself. */
@@ -44,15 +51,21 @@ final class YamlText<T> {
     private final ParserImpl parser;
     private final ScalarResolver resolver;
     private final Map<Anchor, Parsed> anchors = new HashMap<>();
+    /** How many values each anchored one is, with its own aliases written out. */
+    private final Map<Anchor, Integer> sizes = new HashMap<>();
     private Tree.Origin origin;
     private int aliases;
+    private int byAliases;
+    private int values;
+    private int depth;
 
     private YamlText(String file, String text, Problems problems, Trees.Reader<T> reader, List<T> into) {
         this.file = file;
         this.problems = problems;
         this.reader = reader;
         this.into = into;
-        LoadSettings settings = LoadSettings.builder().setLabel(file).setCodePointLimit(MAX_CODE_POINTS).build();
+        LoadSettings settings = LoadSettings.builder().setLabel(file).setCodePointLimit(MAX_CODE_POINTS)
+                .setBufferSize(Math.max(1024, Math.min(text.length(), MAX_BUFFER))).build();
         parser = new ParserImpl(settings, new StreamReader(settings, tabsToBlanksIfJson(text)));
         resolver = settings.getSchema().getScalarResolver();
     }
@@ -68,7 +81,11 @@ final class YamlText<T> {
             for (; !parser.checkEvent(Event.ID.StreamEnd); number++) {
                 origin = new Tree.Origin(file, number, problems);
                 anchors.clear();
+                sizes.clear();
                 aliases = 0;
+                byAliases = 0;
+                values = 0;
+                depth = 0;
                 parser.next();
                 int before = problems.size();
                 Parsed value = parser.checkEvent(Event.ID.MappingStart) && reader.takesItems() ? document() : value(Step.ROOT);
@@ -125,8 +142,15 @@ final class YamlText<T> {
         if (event instanceof AliasEvent) return alias(at);
         Optional<Anchor> anchor = ((NodeEvent) event).getAnchor();
         anchor.ifPresent(a -> anchors.put(a, UNFINISHED));
+        if (depth > MAX_DEPTH) throw new YamlEngineException("nested deeper than " + MAX_DEPTH + " objects and lists");
+        int before = values++;
+        depth++;
         Parsed value = event instanceof ScalarEvent ? scalar(at) : event instanceof SequenceStartEvent ? sequence(at) : mapping(at);
-        anchor.ifPresent(a -> anchors.put(a, value));
+        depth--;
+        anchor.ifPresent(a -> {
+            anchors.put(a, value);
+            sizes.put(a, values - before);
+        });
         return value;
     }
 
@@ -137,6 +161,12 @@ final class YamlText<T> {
         else if (value == UNFINISHED) report(event, at, "an alias that contains itself");
         else if (!(value instanceof Parsed.Scalar) && ++aliases > MAX_ALIASES) {
             throw new YamlEngineException("more than " + MAX_ALIASES + " aliases of objects and lists");
+        }
+        int size = sizes.getOrDefault(event.getAlias(), 1);
+        values += size;
+        byAliases += size;
+        if (byAliases > MAX_BY_ALIASES) {
+            throw new YamlEngineException("aliases make more than " + MAX_BY_ALIASES + " values of the text; write it out");
         }
         return value == null ? UNFINISHED : value;
     }

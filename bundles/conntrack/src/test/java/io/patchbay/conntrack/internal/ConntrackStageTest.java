@@ -299,6 +299,21 @@ class ConntrackStageTest {
         assertEquals(1, bench.map("ct4").count());
     }
 
+    /** Without an identifier, or with 0, both directions have the same key: what is no echo reply answers nothing. */
+    @Test
+    void noIdentifierLetsNothingPassForAnAnswer() {
+        assertEquals(NEW, receives(Packet.echo(PEER, POD, 0, true).frame()));
+        assertEquals(NEW, pass(true, Packet.echo(POD, PEER, 0, true).frame(), false).ctState(), "a request the other way");
+        byte[] timestamp = Packet.echo(POD, PEER, 0, true).frame();
+        timestamp[34] = 13;
+        assertEquals(NEW, pass(true, timestamp, false).ctState());
+        assertEquals(REPLY, sends(Packet.echo(POD, PEER, 0, false).frame()));
+        byte[] back = Packet.echo(PEER, POD, 0, true).frame();
+        back[34] = 13;
+        assertEquals(NEW, pass(false, back, false).ctState(), "a type that another rule is about");
+        assertEquals(ESTABLISHED, receives(Packet.echo(PEER, POD, 0, true).frame()));
+    }
+
     @Test
     void theClientsSideKeepsTheServiceAndTellsItToReplies() {
         byte[] there = Packet.udp(POD, 1000, PEER, 53, 10).frame();
@@ -347,6 +362,11 @@ class ConntrackStageTest {
         assertEquals(0x123456, told(there, 7, 3), "an established connection's is renewed");
         commit(there, ESTABLISHED, 7, 3, 0);
         assertEquals(0x123456, told(there, 7, 3), "nothing to remember");
+        bench.map("ct4").forEach((k, v) -> {
+            Fields e = new Fields(bench.layout("ct_entry"), copy(v));
+            bench.map("ct4").update(copy(k), e.set("policy_epoch", e.get("policy_epoch") + 1).bytes());
+        });
+        assertEquals(0, told(there, 7, 3), "what another generation's policy let pass");
         assertEquals(REPLY, pass(false, back, true).ctState());
         assertEquals(0, bench.run("ct_lookup_pod_ingress", StageBench.POD_EGRESS, LOCAL, back, s -> s.source(7).scratch().set("ep_policy_id", 3)).state().scratch().get("ct_policy_flags"),
                 "answers don't ask");

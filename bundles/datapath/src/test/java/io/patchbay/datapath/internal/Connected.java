@@ -61,7 +61,7 @@ final class Connected implements AutoCloseable {
             String c = Files.readString(root.resolve("bpf/conntrack/conntrack.c"));
             Matcher spare = Pattern.compile("\n    __u8 spare\\[\\d+];(?=\n};)").matcher(c);
             assertTrue(spare.find(), "conntrack.c has changed: no spare bytes at the end of an entry");
-            c = moved(c, "struct ct_entry {\n", "struct ct_entry {\n    __u64 asked;" + spare.group() + "\n");
+            c = moved(c, "struct ct_entry {\n", "struct ct_entry {\n    __u64 asked;\n");
             c = moved(c, spare.group() + "\n};", "\n};");
             c = moved(c, "struct ct4_key {\n", "struct ct4_key {\n    __u8 proto;\n    __u8 pad[3];\n");
             c = moved(c, "    __u8 proto;\n    __u8 pad[3];\n};\n\nstruct ct6_key", "};\n\nstruct ct6_key");

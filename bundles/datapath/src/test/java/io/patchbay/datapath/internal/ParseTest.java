@@ -20,6 +20,8 @@ import org.junit.jupiter.api.Test;
 class ParseTest {
     private static final int PORT_9 = 181;
     private static final int OTHER = 150;
+    private static final int INVALID_HEADER = 135;
+    private static final int UNKNOWN_L4 = 142;
     private static final int SHOT = 2;
     private static Lab lab;
     private static BpfProgram preamble;
@@ -83,6 +85,25 @@ class ParseTest {
         assertEquals(PORT_9, code(hex(ETH4, ip4(5, 1, 0, 17), udp(9))));
         assertEquals(OTHER, code(hex(ETH4, ip4(5, 1, 0, 17), udp(10))));
         assertEquals(PORT_9, code(hex(ETH6, ip6(17), udp(9))));
+    }
+
+    /** A receiver cuts there before it looks: what is behind could say anything, a segment's flags for one. */
+    @Test
+    void whatIsBehindTheStatedEndIsNotRead() {
+        String tcp = "12340009 00000000 00000000 50100000 00000000";
+        assertEquals(OTHER, code(hex(ETH4, "45000028 00010000 4006 0000 0a630001 0a630063", tcp)));
+        assertEquals(INVALID_HEADER, code(hex(ETH4, "4500001c 00010000 4006 0000 0a630001 0a630063", tcp)));
+        assertEquals(INVALID_HEADER, code(hex(ETH4, "4500001c 00072000 4006 0000 0a630001 0a630063", tcp)), "a first fragment whose flags are in the next");
+        assertEquals(INVALID_HEADER, code(hex(ETH4, "45000016 00010000 4011 0000 0a630001 0a630063", udp(9))));
+        assertEquals(INVALID_HEADER, code(hex(ETH6, "60000000 0008 06 40" + V6, tcp)));
+        assertEquals(OTHER, code(hex(ETH6, "60000000 0014 06 40" + V6, tcp)));
+    }
+
+    @Test
+    void eachFamilyHasItsOwnIcmp() {
+        assertEquals(UNKNOWN_L4, code(hex(ETH4, ip4(5, 1, 0, 58), "8000000000000000".repeat(6))));
+        assertEquals(UNKNOWN_L4, code(hex(ETH6, ip6(1), "0800000000000000".repeat(8))));
+        assertEquals(OTHER, code(hex(ETH4, ip4(5, 1, 0, 1), "0800000000000000".repeat(6))));
     }
 
     @Test

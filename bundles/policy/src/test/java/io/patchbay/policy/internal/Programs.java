@@ -100,11 +100,20 @@ final class Programs implements AutoCloseable {
 
     private static byte[] compile(String feature, String object) {
         try {
+            return Files.readAllBytes(compile(feature).resolve(object + ".o"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Compiles a feature's datapath. @param feature its name, or a directory. @return where the objects are */
+    static Path compile(String feature) {
+        try {
             Path out = Path.of("target", "test-bpf", Path.of(feature).getFileName().toString());
             Process p = new ProcessBuilder("../../bpf/build", feature, out.toString()).redirectErrorStream(true).start();
             String text = new String(p.getInputStream().readAllBytes());
             if (p.waitFor() != 0) throw new IllegalStateException(text);
-            return Files.readAllBytes(out.resolve(object + ".o"));
+            return out;
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         } catch (InterruptedException e) {

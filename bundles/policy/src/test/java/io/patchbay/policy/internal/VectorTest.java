@@ -32,6 +32,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
@@ -68,20 +69,14 @@ class VectorTest {
 
     @TestFactory
     List<DynamicTest> vectors() throws Exception {
-        String text;
-        try (InputStream in = VectorTest.class.getResourceAsStream("/policy-vectors.yaml")) {
-            text = new String(in.readAllBytes(), StandardCharsets.UTF_8);
-        }
-        Problems problems = new Problems();
-        Object list = Trees.read("policy-vectors.yaml", text, problems).get(0).value();
-        problems.throwIfAny();
+        List<?> list = read();
         List<DynamicTest> tests = new ArrayList<>();
-        for (Object o : (List<?>) list) {
+        for (Object o : list) {
             Map<?, ?> vector = (Map<?, ?>) o;
             String name = "vector " + vector.get("id");
             tests.add(DynamicTest.dynamicTest(name, () -> run(vector)));
         }
-        Set<Integer> ids = ((List<?>) list).stream().map(o -> Integer.parseInt(((Map<?, ?>) o).get("id").toString().split(" ")[0]))
+        Set<Integer> ids = list.stream().map(o -> Integer.parseInt(((Map<?, ?>) o).get("id").toString().split(" ")[0]))
                 .collect(Collectors.toSet());
         assertEquals(128, ids.size(), "every vector is there");
         return tests;
@@ -127,17 +122,7 @@ class VectorTest {
         int number = 0;
         for (Object o : list) {
             Map<?, ?> p = (Map<?, ?>) o;
-            String kind = (String) p.get("kind");
-            boolean np = kind.equals("NP");
-            Map<String, Object> metadata = new LinkedHashMap<>();
-            metadata.put("name", p.containsKey("name") ? p.get("name") : "p" + number++);
-            if (p.containsKey("ns")) metadata.put("namespace", p.get("ns"));
-            Map<String, Object> doc = new LinkedHashMap<>();
-            doc.put("apiVersion", np ? "networking.k8s.io/v1" : "cilium.io/v2");
-            doc.put("kind", np ? "NetworkPolicy" : kind.equals("CNP") ? "CiliumNetworkPolicy" : "CiliumClusterwideNetworkPolicy");
-            doc.put("metadata", metadata);
-            if (p.containsKey("spec")) doc.put("spec", p.get("spec"));
-            if (p.containsKey("specs")) doc.put("specs", p.get("specs"));
+            Map<String, Object> doc = document(p, number++);
             String refused = (String) p.get("refused");
             try {
                 List<Decoded> decoded = DECODER.decode("vector", json(doc).getBytes(StandardCharsets.UTF_8));
@@ -152,7 +137,55 @@ class VectorTest {
         return List.copyOf(inForce.values());
     }
 
-    private static String json(Object value) {
+    private static Map<String, Object> document(Map<?, ?> p, int number) {
+        String kind = (String) p.get("kind");
+        Map<String, Object> metadata = new LinkedHashMap<>();
+        metadata.put("name", p.containsKey("name") ? p.get("name") : "p" + number);
+        if (p.containsKey("ns")) metadata.put("namespace", p.get("ns"));
+        Map<String, Object> doc = new LinkedHashMap<>();
+        doc.put("apiVersion", kind.equals("NP") ? "networking.k8s.io/v1" : "cilium.io/v2");
+        doc.put("kind", kind.equals("NP") ? "NetworkPolicy" : kind.equals("CNP") ? "CiliumNetworkPolicy" : "CiliumClusterwideNetworkPolicy");
+        doc.put("metadata", metadata);
+        if (p.containsKey("spec")) doc.put("spec", p.get("spec"));
+        if (p.containsKey("specs")) doc.put("specs", p.get("specs"));
+        return doc;
+    }
+
+    private static List<?> read() throws Exception {
+        try (InputStream in = VectorTest.class.getResourceAsStream("/policy-vectors.yaml")) {
+            Problems problems = new Problems();
+            Object list = Trees.read("policy-vectors.yaml", new String(in.readAllBytes(), StandardCharsets.UTF_8), problems).get(0).value();
+            problems.throwIfAny();
+            return (List<?>) list;
+        }
+    }
+
+    /** The documents of all vectors that the decoder takes. */
+    static List<Map<String, Object>> documents() throws Exception {
+        List<Map<String, Object>> documents = new ArrayList<>();
+        for (Object v : read()) {
+            for (Object p : (List<?>) ((Map<?, ?>) v).get("policies")) {
+                if (!((Map<?, ?>) p).containsKey("refused")) documents.add(document((Map<?, ?>) p, documents.size()));
+            }
+        }
+        return documents;
+    }
+
+    /** The world of the vectors that add nothing to it. */
+    static Cluster world() {
+        return cluster(Map.of("web2", ""));
+    }
+
+    /** Every connection that some vector asks for. */
+    static List<Connection> connections() throws Exception {
+        Set<String> lines = new TreeSet<>();
+        for (Object v : read()) {
+            if (((Map<?, ?>) v).get("conns") instanceof List<?> l) l.forEach(c -> lines.add((String) c));
+        }
+        return lines.stream().map(VectorTest::connection).toList();
+    }
+
+    static String json(Object value) {
         if (value instanceof Map<?, ?> map) {
             return map.entrySet().stream().map(e -> json(e.getKey()) + ":" + json(e.getValue())).collect(Collectors.joining(",", "{", "}"));
         }

@@ -301,6 +301,10 @@ final class CiliumPolicyDecoder implements KindDecoder<PolicyObject> {
             return PortMatch.all(protocol);
         }
         int port = Integer.parseInt(text);
+        if (text.length() > 1 && text.startsWith("0")) {
+            portTree.problem(text + " is octal to Cilium: write it without zeros in front");
+            return PortMatch.all(protocol);
+        }
         if (port > 65535) {
             portTree.problem(port + " is out of range 0 to 65535");
             return PortMatch.all(protocol);
