@@ -57,8 +57,14 @@ class MainTest {
         }
     }
 
+    /** As the build calls it, in a Java machine of its own: a framework starts in it. @return the problems that it names */
     private List<String> assemble(boolean update) throws Exception {
-        return Main.run(root, jars, update);
+        Process p = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:TieredStopAtLevel=1", "-cp",
+                System.getProperty("java.class.path"), Main.class.getName(), root.toString(), jars.toString(), update ? "write" : "compare").redirectErrorStream(true).start();
+        String said = new String(p.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        List<String> problems = said.lines().filter(l -> l.startsWith("  ")).map(String::strip).toList();
+        assertEquals(problems.isEmpty() ? 0 : 1, p.waitFor(), said);
+        return problems;
     }
 
     @Test

@@ -429,7 +429,9 @@ class EngineTest {
         return engine.update(List.of(take(jar)), false);
     }
 
+    /** A score of the JDK's tools, each a Java machine of its own. */
     @Test
+    @Timeout(600)
     void aNodeThatWantsSignaturesTakesNothingElse() throws Exception {
         Signed sign = new Signed(directory);
         byte[] newer = Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"]");

@@ -75,7 +75,9 @@ final class Signed {
         return Path.of(System.getProperty("java.home"), "bin", name).toString();
     }
 
-    private static void run(String... command) throws IOException, InterruptedException {
+    private static void run(String... words) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of(words));
+        command.addAll(1, List.of("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC"));
         Process p = new ProcessBuilder(command).redirectErrorStream(true).start();
         String said = new String(p.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         if (p.waitFor() != 0) {
