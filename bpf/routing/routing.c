@@ -3,6 +3,7 @@
  * packet to the pod; `leave` hands it to the node or to the network. What leaves for the overlay is vxlan's between them.
  * A pod's packet never goes through the kernel's forwarding, which would carry it around policy.
  */
+#include <patchbay/answer.h>
 #include <patchbay/packet.h>
 #include <patchbay/endpoints.h>
 #include <patchbay/node_config.h>
@@ -216,109 +217,39 @@ static __always_inline __u32 too_big_for(struct __sk_buff *skb, const struct pb_
     return mtu - overhead > 65535 ? 65535 : mtu - overhead;
 }
 
-static __always_inline __u16 fold(__u64 sum)
-{
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return ~sum;
-}
-
-#define QUOTED4 28 /* IPv4 header and the first 8 bytes behind it */
-#define QUOTED6 48
-struct too_big4 {
-    struct iphdr ip;
-    __u8 icmp[8];
-    __u8 quoted[QUOTED4];
-};
-struct too_big6 {
-    struct ipv6hdr ip;
-    __u8 icmp[8];
-    __u8 quoted[QUOTED6];
-};
-
-/* Replaces all behind the Ethernet header by `answer` and sends the frame back to who sent it. */
-static __always_inline int send_back(struct __sk_buff *skb, const void *answer, __u32 len, int *act)
-{
-    __u8 macs[12], back[12];
-    if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) < 0 || bpf_skb_change_tail(skb, ETH_HLEN + len, 0) < 0)
-        return PB_DROP_FRAG_NEEDED;
-    pb_memcpy(back, macs + 6, 6);
-    pb_memcpy(back + 6, macs, 6);
-    if (bpf_skb_store_bytes(skb, 0, back, sizeof(back), 0) < 0 || bpf_skb_store_bytes(skb, ETH_HLEN, answer, len, 0) < 0)
-        return PB_DROP_WRITE_ERROR;
-    pb_set_mark(skb, PB_MARK_DELIVER);
-    *act = bpf_redirect(skb->ifindex, 0);
-    return PB_ANSWERED;
-}
-
 /* mtu 0: the TTL has run out. Too big without DF would have to be fragmented, which nobody does on this way; with IP options
  * it is rare enough to be dropped. */
 static __always_inline int answer4(struct __sk_buff *skb, const struct pb_scratch *s, const struct pb_node_config *n, __u32 mtu, int *act)
 {
-    struct too_big4 a;
+    struct pb_icmp4 a;
     struct iphdr ip;
-    pb_memset(&a, 0, sizeof(a));
-    if (bpf_skb_load_bytes(skb, ETH_HLEN, a.quoted, QUOTED4) < 0)
+    if (!pb_icmp4_quote(skb, &a, &ip) || (mtu && !(ip.frag_off & bpf_htons(0x4000))))
         return PB_DROP_FRAG_NEEDED;
-    pb_memcpy(&ip, a.quoted, sizeof(ip));
-    if (ip.ihl != 5 || (mtu && !(ip.frag_off & bpf_htons(0x4000))))
-        return PB_DROP_FRAG_NEEDED;
-    a.ip.version = 4;
-    a.ip.ihl = 5;
-    a.ip.ttl = 64;
-    a.ip.protocol = IPPROTO_ICMP;
-    a.ip.tot_len = bpf_htons(sizeof(a));
-    a.ip.saddr = n->router_ip4.w[3] ? n->router_ip4.w[3] : n->node_ip4.w[3];
-    a.ip.daddr = ip.saddr;
-    a.ip.check = fold(bpf_csum_diff(0, 0, (void *)&a.ip, sizeof(a.ip), 0));
     /* The pod knows the connection by the service's address. */
     if (s->svc_id) {
         pb_memcpy(a.quoted + offsetof(struct iphdr, daddr), &s->svc_addr.w[3], 4);
         pb_memcpy(a.quoted + sizeof(struct iphdr) + 2, &s->svc_port, 2);
     }
-    a.icmp[0] = mtu ? ICMP_DEST_UNREACH : ICMP_TIME_EXCEEDED;
-    a.icmp[1] = mtu ? ICMP_FRAG_NEEDED : 0;
-    a.icmp[6] = mtu >> 8;
-    a.icmp[7] = mtu;
-    __u16 sum = fold(bpf_csum_diff(0, 0, (void *)a.icmp, 8 + QUOTED4, 0));
-    pb_memcpy(a.icmp + 2, &sum, 2);
-    return send_back(skb, &a, sizeof(a), act);
+    pb_icmp4_fill(&a, n->router_ip4.w[3] ? n->router_ip4.w[3] : n->node_ip4.w[3], ip.saddr, mtu ? ICMP_DEST_UNREACH : ICMP_TIME_EXCEEDED,
+                  mtu ? ICMP_FRAG_NEEDED : 0, mtu);
+    return pb_send_back(skb, &a, sizeof(a), act);
 }
 
 static __always_inline int answer6(struct __sk_buff *skb, const struct pb_scratch *s, const struct pb_node_config *n, __u32 mtu, int *act)
 {
-    struct too_big6 a;
-    struct {
-        struct pb_addr from, to;
-        __be32 len, next;
-    } pseudo;
-    pb_memset(&a, 0, sizeof(a));
-    if (bpf_skb_load_bytes(skb, ETH_HLEN, a.quoted, QUOTED6) < 0)
+    struct pb_icmp6 a;
+    struct pb_addr from, to;
+    if (!pb_icmp6_quote(skb, &a))
         return PB_DROP_FRAG_NEEDED;
-    pseudo.from = pb_addr_is_zero(&n->router_ip6) ? n->node_ip6 : n->router_ip6;
-    pb_memcpy(&pseudo.to, a.quoted + offsetof(struct ipv6hdr, saddr), 16);
-    pseudo.len = bpf_htonl(8 + QUOTED6);
-    pseudo.next = bpf_htonl(IPPROTO_ICMPV6);
-    a.ip.version = 6;
-    a.ip.hop_limit = 64;
-    a.ip.nexthdr = IPPROTO_ICMPV6;
-    a.ip.payload_len = bpf_htons(8 + QUOTED6);
-    pb_memcpy(&a.ip.saddr, &pseudo.from, 16);
-    pb_memcpy(&a.ip.daddr, &pseudo.to, 16);
+    from = pb_addr_is_zero(&n->router_ip6) ? n->node_ip6 : n->router_ip6;
+    pb_memcpy(&to, a.quoted + offsetof(struct ipv6hdr, saddr), 16);
     if (s->svc_id) {
         pb_memcpy(a.quoted + offsetof(struct ipv6hdr, daddr), &s->svc_addr, 16);
         if (s->proto != IPPROTO_ICMPV6)
             pb_memcpy(a.quoted + sizeof(struct ipv6hdr) + 2, &s->svc_port, 2);
     }
-    a.icmp[0] = mtu ? ICMPV6_PKT_TOOBIG : ICMPV6_TIME_EXCEED;
-    a.icmp[6] = mtu >> 8;
-    a.icmp[7] = mtu;
-    __s64 part = bpf_csum_diff(0, 0, (void *)&pseudo, sizeof(pseudo), 0);
-    __u16 sum = fold(bpf_csum_diff(0, 0, (void *)a.icmp, 8 + QUOTED6, part));
-    pb_memcpy(a.icmp + 2, &sum, 2);
-    return send_back(skb, &a, sizeof(a), act);
+    pb_icmp6_fill(&a, &from, &to, mtu ? ICMPV6_PKT_TOOBIG : ICMPV6_TIME_EXCEED, 0, mtu);
+    return pb_send_back(skb, &a, sizeof(a), act);
 }
 
 /* A stage of its own, behind the decision: packets between pods of one node never meet it. */

@@ -5,10 +5,7 @@
 #define PATCHBAY_SERVICE_ANSWER_H
 
 #include <linux/tcp.h>
-#include <patchbay/packet.h>
-
-#define LB_QUOTED4 28 /* IPv4 header and the first 8 bytes behind it */
-#define LB_QUOTED6 48
+#include <patchbay/answer.h>
 
 struct lb_reset4 {
     struct iphdr ip;
@@ -18,46 +15,13 @@ struct lb_reset6 {
     struct ipv6hdr ip;
     struct tcphdr tcp;
 };
-struct lb_unreach4 {
-    struct iphdr ip;
-    __u8 icmp[8];
-    __u8 quoted[LB_QUOTED4];
-};
-struct lb_unreach6 {
-    struct ipv6hdr ip;
-    __u8 icmp[8];
-    __u8 quoted[LB_QUOTED6];
-};
-struct lb_pseudo4 {
-    __be32 from, to;
-    __be16 proto, len;
-};
-struct lb_pseudo6 {
-    struct pb_addr from, to;
-    __be32 len, proto;
-};
 
-static __always_inline __u16 lb_fold(__u64 sum)
-{
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return ~sum;
-}
-
-/* Replaces all behind the Ethernet header by `answer` and sends the frame back to who sent it. The TC action. */
+/* The TC action. */
 static __always_inline int lb_send_back(struct __sk_buff *skb, const void *answer, __u32 len)
 {
-    __u8 macs[12], back[12];
-    if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) < 0 || bpf_skb_change_tail(skb, ETH_HLEN + len, 0) < 0)
-        return TC_ACT_SHOT;
-    pb_memcpy(back, macs + 6, 6);
-    pb_memcpy(back + 6, macs, 6);
-    if (bpf_skb_store_bytes(skb, 0, back, sizeof(back), 0) < 0 || bpf_skb_store_bytes(skb, ETH_HLEN, answer, len, 0) < 0)
-        return TC_ACT_SHOT;
-    pb_set_mark(skb, PB_MARK_DELIVER);
-    return bpf_redirect(skb->ifindex, 0);
+    int act;
+    pb_send_back(skb, answer, len, &act);
+    return act;
 }
 
 /* The reset that answers a segment of `payload` bytes. */
@@ -78,104 +42,64 @@ static __always_inline void lb_reset(struct tcphdr *to, const struct tcphdr *of,
 static __always_inline int lb_reset4(struct __sk_buff *skb)
 {
     struct lb_reset4 a;
-    struct lb_pseudo4 p;
+    struct pb_pseudo4 p;
     struct iphdr ip;
     struct tcphdr tcp;
     if (bpf_skb_load_bytes(skb, pb_l3_off(skb), &ip, sizeof(ip)) < 0 || bpf_skb_load_bytes(skb, pb_l4_off(skb), &tcp, sizeof(tcp)) < 0
         || tcp.rst)
         return TC_ACT_SHOT;
     pb_memset(&a, 0, sizeof(a));
-    a.ip.version = 4;
-    a.ip.ihl = 5;
-    a.ip.ttl = 64;
-    a.ip.protocol = IPPROTO_TCP;
-    a.ip.tot_len = bpf_htons(sizeof(a));
-    a.ip.saddr = ip.daddr;
-    a.ip.daddr = ip.saddr;
-    a.ip.check = lb_fold(bpf_csum_diff(0, 0, (void *)&a.ip, sizeof(a.ip), 0));
+    pb_answer_ip4(&a.ip, ip.daddr, ip.saddr, IPPROTO_TCP, sizeof(a));
     lb_reset(&a.tcp, &tcp, bpf_ntohs(ip.tot_len) - ip.ihl * 4 - tcp.doff * 4);
     p.from = a.ip.saddr;
     p.to = a.ip.daddr;
     p.proto = bpf_htons(IPPROTO_TCP);
     p.len = bpf_htons(sizeof(a.tcp));
     __s64 part = bpf_csum_diff(0, 0, (void *)&p, sizeof(p), 0);
-    a.tcp.check = lb_fold(bpf_csum_diff(0, 0, (void *)&a.tcp, sizeof(a.tcp), part));
+    a.tcp.check = pb_fold(bpf_csum_diff(0, 0, (void *)&a.tcp, sizeof(a.tcp), part));
     return lb_send_back(skb, &a, sizeof(a));
 }
 
 static __always_inline int lb_reset6(struct __sk_buff *skb)
 {
     struct lb_reset6 a;
-    struct lb_pseudo6 p;
+    struct pb_pseudo6 p;
     struct ipv6hdr ip;
     struct tcphdr tcp;
     if (bpf_skb_load_bytes(skb, pb_l3_off(skb), &ip, sizeof(ip)) < 0 || bpf_skb_load_bytes(skb, pb_l4_off(skb), &tcp, sizeof(tcp)) < 0
         || tcp.rst)
         return TC_ACT_SHOT;
     pb_memset(&a, 0, sizeof(a));
-    a.ip.version = 6;
-    a.ip.hop_limit = 64;
-    a.ip.nexthdr = IPPROTO_TCP;
-    a.ip.payload_len = bpf_htons(sizeof(a.tcp));
-    a.ip.saddr = ip.daddr;
-    a.ip.daddr = ip.saddr;
+    pb_answer_ip6(&a.ip, &ip.daddr, &ip.saddr, IPPROTO_TCP, sizeof(a.tcp));
     lb_reset(&a.tcp, &tcp, bpf_ntohs(ip.payload_len) - (pb_l4_off(skb) - pb_l3_off(skb) - sizeof(ip)) - tcp.doff * 4);
     pb_memcpy(&p.from, &a.ip.saddr, 16);
     pb_memcpy(&p.to, &a.ip.daddr, 16);
     p.len = bpf_htonl(sizeof(a.tcp));
     p.proto = bpf_htonl(IPPROTO_TCP);
     __s64 part = bpf_csum_diff(0, 0, (void *)&p, sizeof(p), 0);
-    a.tcp.check = lb_fold(bpf_csum_diff(0, 0, (void *)&a.tcp, sizeof(a.tcp), part));
+    a.tcp.check = pb_fold(bpf_csum_diff(0, 0, (void *)&a.tcp, sizeof(a.tcp), part));
     return lb_send_back(skb, &a, sizeof(a));
 }
 
 static __always_inline int lb_unreach4(struct __sk_buff *skb)
 {
-    struct lb_unreach4 a;
+    struct pb_icmp4 a;
     struct iphdr ip;
-    pb_memset(&a, 0, sizeof(a));
-    if (bpf_skb_load_bytes(skb, pb_l3_off(skb), a.quoted, LB_QUOTED4) < 0)
+    if (!pb_icmp4_quote(skb, &a, &ip))
         return TC_ACT_SHOT;
-    pb_memcpy(&ip, a.quoted, sizeof(ip));
-    if (ip.ihl != 5)
-        return TC_ACT_SHOT;
-    a.ip.version = 4;
-    a.ip.ihl = 5;
-    a.ip.ttl = 64;
-    a.ip.protocol = IPPROTO_ICMP;
-    a.ip.tot_len = bpf_htons(sizeof(a));
-    a.ip.saddr = ip.daddr;
-    a.ip.daddr = ip.saddr;
-    a.ip.check = lb_fold(bpf_csum_diff(0, 0, (void *)&a.ip, sizeof(a.ip), 0));
-    a.icmp[0] = ICMP_DEST_UNREACH;
-    a.icmp[1] = ICMP_PORT_UNREACH;
-    __u16 sum = lb_fold(bpf_csum_diff(0, 0, (void *)a.icmp, 8 + LB_QUOTED4, 0));
-    pb_memcpy(a.icmp + 2, &sum, 2);
+    pb_icmp4_fill(&a, ip.daddr, ip.saddr, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
     return lb_send_back(skb, &a, sizeof(a));
 }
 
 static __always_inline int lb_unreach6(struct __sk_buff *skb)
 {
-    struct lb_unreach6 a;
-    struct lb_pseudo6 p;
-    pb_memset(&a, 0, sizeof(a));
-    if (bpf_skb_load_bytes(skb, pb_l3_off(skb), a.quoted, LB_QUOTED6) < 0)
+    struct pb_icmp6 a;
+    struct pb_addr from, to;
+    if (!pb_icmp6_quote(skb, &a))
         return TC_ACT_SHOT;
-    pb_memcpy(&p.from, a.quoted + offsetof(struct ipv6hdr, daddr), 16);
-    pb_memcpy(&p.to, a.quoted + offsetof(struct ipv6hdr, saddr), 16);
-    p.len = bpf_htonl(8 + LB_QUOTED6);
-    p.proto = bpf_htonl(IPPROTO_ICMPV6);
-    a.ip.version = 6;
-    a.ip.hop_limit = 64;
-    a.ip.nexthdr = IPPROTO_ICMPV6;
-    a.ip.payload_len = bpf_htons(8 + LB_QUOTED6);
-    pb_memcpy(&a.ip.saddr, &p.from, 16);
-    pb_memcpy(&a.ip.daddr, &p.to, 16);
-    a.icmp[0] = ICMPV6_DEST_UNREACH;
-    a.icmp[1] = 4; /* port unreachable */
-    __s64 part = bpf_csum_diff(0, 0, (void *)&p, sizeof(p), 0);
-    __u16 sum = lb_fold(bpf_csum_diff(0, 0, (void *)a.icmp, 8 + LB_QUOTED6, part));
-    pb_memcpy(a.icmp + 2, &sum, 2);
+    pb_memcpy(&from, a.quoted + offsetof(struct ipv6hdr, daddr), 16);
+    pb_memcpy(&to, a.quoted + offsetof(struct ipv6hdr, saddr), 16);
+    pb_icmp6_fill(&a, &from, &to, ICMPV6_DEST_UNREACH, 4 /* port unreachable */, 0);
     return lb_send_back(skb, &a, sizeof(a));
 }
 
