@@ -2,9 +2,11 @@ package io.patchbay.bpf.internal;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -76,5 +78,25 @@ class NativeTest {
         descriptor.close();
         descriptor.close();
         assertThrows(IllegalStateException.class, descriptor::number);
+    }
+
+    @Test
+    void smallPiecesAreZeroAgainAndDoNotOverlap() {
+        for (int round = 0; round < 3; round++) {
+            try (NativeArena arena = new NativeArena()) {
+                long last = 0;
+                for (int size : new int[] {1, 24, 512, 513, 100_000, 500, 500, 500, 500, 500, 500, 500, 500, 500}) {
+                    long at = arena.allocate(size);
+                    ByteBuffer view = Native.view(at, size);
+                    for (int i = 0; i < size; i++) {
+                        assertEquals(0, view.get(i), "byte " + i + " of " + size + " in round " + round);
+                        view.put(i, (byte) 0xff);
+                    }
+                    assertEquals(0, at % (size > 512 ? 4096 : 16));
+                    assertNotEquals(last, at);
+                    last = at;
+                }
+            }
+        }
     }
 }
