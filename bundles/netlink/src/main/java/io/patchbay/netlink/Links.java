@@ -29,7 +29,7 @@ public final class Links {
     }
 
     public Optional<Link> find(int index) {
-        return one(new Request(Rt.RTM_GETLINK, 0).link(0, index, 0, 0), "link " + index);
+        return one(new Request(Rt.RTM_GETLINK, 0).link(0, index, 0, 0).u32(Rt.IFLA_EXT_MASK, Rt.RTEXT_FILTER_SKIP_STATS), "link " + index);
     }
 
     /** The device of this name; ENODEV when there is none. */
@@ -43,12 +43,17 @@ public final class Links {
     }
 
     private static Request byName(String name) {
-        return new Request(Rt.RTM_GETLINK, 0).link(0, 0, 0, 0).text(Rt.IFLA_IFNAME, name);
+        return new Request(Rt.RTM_GETLINK, 0).link(0, 0, 0, 0).u32(Rt.IFLA_EXT_MASK, Rt.RTEXT_FILTER_SKIP_STATS).text(Rt.IFLA_IFNAME, name);
     }
 
     private Optional<Link> one(Request r, String object) {
         try {
-            return channel.get("get", object, r).stream().filter(x -> x.type() == Rt.RTM_NEWLINK).map(Link::of).findFirst();
+            for (Reply x : channel.get("get", object, r)) {
+                if (x.type() == Rt.RTM_NEWLINK) {
+                    return Optional.of(Link.of(x));
+                }
+            }
+            return Optional.empty();
         } catch (NetlinkException e) {
             if (e.isNotFound()) {
                 return Optional.empty();

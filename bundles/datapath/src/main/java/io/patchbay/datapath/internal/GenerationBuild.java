@@ -9,19 +9,15 @@ import io.patchbay.api.datapath.Pipeline.StageInfo;
 import io.patchbay.api.datapath.Stage;
 import io.patchbay.api.feature.FeatureDescriptor;
 import io.patchbay.bpf.BpfMap;
-import io.patchbay.bpf.BpfObject;
 import io.patchbay.bpf.BpfProgram;
-import io.patchbay.bpf.LoadOptions;
 import io.patchbay.bpf.MapSpec;
 import io.patchbay.bpf.ObjectSpec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
@@ -30,10 +26,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.osgi.framework.Version;
 import org.osgi.framework.VersionRange;
 import org.slf4j.Logger;
@@ -45,17 +37,6 @@ import org.slf4j.LoggerFactory;
  */
 final class GenerationBuild {
     private static final Logger LOG = LoggerFactory.getLogger(GenerationBuild.class);
-    /** Behind a map's name: the map of the layout before. */
-    private static final String OLD = "_old";
-    private static final String CARRY = "pb_carry_";
-    private static final int MOST_LOADERS = 4;
-
-    /** One object of one feature, and the stages that come from it. */
-    private record Unit(String feature, String name, ObjectSpec spec, String digest, boolean draining) {
-        String where() {
-            return "feature " + feature + ", object " + name;
-        }
-    }
 
     /** A map that will take over a name at the switch. */
     record Replacement(String name, BpfMap fresh, CatalogMap handle, Optional<Migration> migration, BpfMap old) {
@@ -176,17 +157,13 @@ final class GenerationBuild {
             if (!object.programs().containsKey(o.stage().program())) {
                 throw new DatapathException(o + ": the object has no such program; it has " + object.programs().keySet());
             }
-            String cfg = cfg(o.stage().program());
+            String cfg = StageLoader.cfg(o.stage().program());
             if (!object.constants().containsKey(cfg)) {
                 throw new DatapathException(o + ": no constant " + cfg + ": declare the program with "
                         + (o.stage().hook().isSocket() ? "PB_SOCK_STAGE" : "PB_STAGE"));
             }
         }
         plan = Plan.of(whole);
-    }
-
-    private static String cfg(String program) {
-        return "pb_cfg_" + program;
     }
 
     private Unit unit(String feature, String object) {
@@ -231,22 +208,13 @@ final class GenerationBuild {
             for (Unit u : units) {
                 if (u.feature().equals(d.name())) {
                     for (String map : u.spec().maps().keySet()) {
-                        if (!map.equals(CoreObjects.CHAIN) && !allowed.contains(map) && !(isOld(u, map) && allowed.contains(base(map)))) {
+                        if (!map.equals(CoreObjects.CHAIN) && !allowed.contains(map) && !(u.isOld(map) && allowed.contains(Unit.base(map)))) {
                             throw new DatapathException(u.where() + " works with map " + map + ", which its descriptor lists neither under maps nor under uses");
                         }
                     }
                 }
             }
         }
-    }
-
-    /** Whether it stands for the map of the layout before: see carry.h. */
-    private static boolean isOld(Unit u, String map) {
-        return map.endsWith(OLD) && u.spec().maps().containsKey(base(map)) && u.spec().constants().containsKey(CARRY + base(map));
-    }
-
-    private static String base(String old) {
-        return old.substring(0, old.length() - OLD.length());
     }
 
     private void makeMaps() {
@@ -270,20 +238,16 @@ final class GenerationBuild {
     private boolean allReadThrough(Replacement r) {
         for (Unit u : units) {
             if (u.spec().maps().containsKey(r.name())) {
-                if (!isOld(u, r.name() + OLD)) {
+                if (!u.isOld(r.name() + Unit.OLD)) {
                     return false;
                 }
                 // Old keys and new values of more bytes than the object has places for.
-                if (slots(u, r.name(), "key") < r.old().keySize() || slots(u, r.name(), "value") < r.fresh().info().valueSize()) {
+                if (u.carried(r.name(), "key") < r.old().keySize() || u.carried(r.name(), "value") < r.fresh().info().valueSize()) {
                     return false;
                 }
             }
         }
         return true;
-    }
-
-    private static int slots(Unit u, String map, String part) {
-        return u.spec().btf().layout(u.spec().constants().get(CARRY + map).type()).field(part).size() / Short.BYTES;
     }
 
     private void consent() {
@@ -347,132 +311,20 @@ final class GenerationBuild {
     }
 
     private void load() {
-        Map<Unit, List<Plan.Placed>> work = new LinkedHashMap<>();
-        for (Unit u : units) {
-            List<Plan.Placed> mine = plan.placed().stream().filter(p -> p.feature().equals(u.feature()) && p.stage().object().equals(u.name())).toList();
-            if (!mine.isEmpty()) {
-                work.put(u, mine);
-            }
-        }
-        Map<String, Map<Plan.Placed, BpfProgram>> loaded = new LinkedHashMap<>();
-        Map<Unit, Future<BpfObject>> objects = new LinkedHashMap<>();
-        RuntimeException first = null;
-        // The verifier works on its caller's time, and on several objects at once.
-        ExecutorService loaders = Executors.newFixedThreadPool(Math.min(Runtime.getRuntime().availableProcessors(), MOST_LOADERS), GenerationBuild::loader);
-        try {
-            List<Unit> longestFirst = new ArrayList<>(work.keySet());
-            longestFirst.sort(Comparator.comparingInt(u -> -instructions(u, work.get(u))));
-            longestFirst.forEach(u -> objects.put(u, loaders.submit(() -> BpfObject.load(u.spec(), options(u, work.get(u))))));
-            for (Unit u : work.keySet()) {
-                try (BpfObject object = result(objects.get(u))) {
-                    for (Plan.Placed p : work.get(u)) {
-                        BpfProgram program = object.takeProgram(p.stage().program());
-                        programs.add(program);
-                        program.pin(core.generationPins(epoch).resolve(u.feature() + "-" + p.stage().program()));
-                        loaded.computeIfAbsent(u.feature(), f -> new LinkedHashMap<>()).put(p, program);
-                    }
-                } catch (RuntimeException e) {
-                    // The others are waited for all the same: what they made is closed above.
-                    first = first != null ? first : new DatapathException(u.where() + ": " + e.getMessage(), e);
-                }
-            }
-        } finally {
-            loaders.shutdown();
-        }
-        if (first != null) {
-            throw first;
-        }
+        Map<Plan.Placed, BpfProgram> loaded = new StageLoader(core.generationPins(epoch), epoch, plan, chain, generationMaps, replacements).load(units, programs);
         // From the end to the front, so that a chain is never entered before what follows is there.
         List<Plan.Placed> order = new ArrayList<>(plan.placed());
-        java.util.Collections.reverse(order);
+        Collections.reverse(order);
         for (Plan.Placed p : order) {
-            BpfProgram program = loaded.get(p.feature()).get(p);
+            BpfProgram program = loaded.get(p);
             if (p.index() >= 0) {
                 chain.setProgram(p.index(), program);
             }
         }
-        plan.entry().forEach((hook, p) -> entries.put(hook, loaded.get(p.feature()).get(p)));
+        plan.entry().forEach((hook, p) -> entries.put(hook, loaded.get(p)));
         for (Plan.Placed p : plan.placed()) {
-            stages.add(new StageInfo(p.stage().hook(), p.stage().order(), p.feature(), p.stage().program(), p.index(), loaded.get(p.feature()).get(p).id()));
+            stages.add(new StageInfo(p.stage().hook(), p.stage().order(), p.feature(), p.stage().program(), p.index(), loaded.get(p).id()));
         }
-    }
-
-    private static Thread loader(Runnable work) {
-        Thread t = new Thread(work, "generation-loader");
-        t.setDaemon(true);
-        return t;
-    }
-
-    private static int instructions(Unit u, List<Plan.Placed> mine) {
-        return mine.stream().mapToInt(p -> u.spec().programs().get(p.stage().program()).instructions()).sum();
-    }
-
-    private static BpfObject result(Future<BpfObject> loading) {
-        boolean interrupted = false;
-        try {
-            while (true) {
-                try {
-                    return loading.get();
-                } catch (InterruptedException e) {
-                    interrupted = true; // a load takes milliseconds, and what it makes has to be closed
-                } catch (ExecutionException e) {
-                    if (e.getCause() instanceof RuntimeException x) {
-                        throw x;
-                    }
-                    throw new IllegalStateException(e.getCause());
-                }
-            }
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
-    }
-
-    private LoadOptions options(Unit u, List<Plan.Placed> mine) {
-        LoadOptions.Builder o = LoadOptions.builder().name(u.feature());
-        for (String map : u.spec().maps().keySet()) {
-            if (isOld(u, map)) {
-                readThrough(o, u, base(map));
-            } else {
-                o.map(map, map.equals(CoreObjects.CHAIN) ? chain : generationMaps.get(map));
-            }
-        }
-        Set<String> wanted = new LinkedHashSet<>();
-        for (Plan.Placed p : mine) {
-            String cfg = cfg(p.stage().program()) + ".";
-            wanted.add(p.stage().program());
-            o.constant(cfg + "epoch", epoch).constant(cfg + "next", p.next()).constant(cfg + "pod_ingress", p.podIngress())
-                    .constant(cfg + "hook", p.stage().hook().number()).constant(cfg + "order", p.stage().order()).constant(cfg + "last", p.last() ? 1 : 0);
-        }
-        if (u.spec().constants().containsKey("pb_draining")) {
-            o.constant("pb_draining", u.draining() ? 1 : 0);
-        }
-        // NAME_entries: what map NAME has room for, where the program must know it.
-        generationMaps.forEach((name, map) -> {
-            if (u.spec().constants().containsKey(name + "_entries")) {
-                o.constant(name + "_entries", map.info().maxEntries());
-            }
-        });
-        u.spec().programs().keySet().stream().filter(p -> !wanted.contains(p)).forEach(o::skip);
-        return o.build();
-    }
-
-    /** The old map and where its bytes are; the map itself, unread, where nothing is carried. */
-    private void readThrough(LoadOptions.Builder o, Unit u, String map) {
-        Optional<Replacement> r = replacements.stream().filter(x -> x.name().equals(map) && x.migration().map(Migration::readsThrough).orElse(false)).findFirst();
-        o.mapAsIs(map + OLD, r.map(Replacement::old).orElseGet(() -> generationMaps.get(map)));
-        r.flatMap(Replacement::migration).ifPresent(m -> o.constant(CARRY + map + ".active", 1)
-                .constant(CARRY + map + ".key", places(m.key().reverse(), slots(u, map, "key")))
-                .constant(CARRY + map + ".value", places(m.value().sources(), slots(u, map, "value"))));
-    }
-
-    private static byte[] places(int[] bytes, int slots) {
-        ByteBuffer b = ByteBuffer.allocate(slots * Short.BYTES).order(ByteOrder.nativeOrder());
-        for (int i = 0; i < slots; i++) {
-            b.putShort((short) (i < bytes.length ? bytes[i] : Conversion.NONE));
-        }
-        return b.array();
     }
 
     List<FeatureVersion> features() {

@@ -124,7 +124,7 @@ class FailureTest {
         for (int i = 0; i < 5; i++) {
             long start = System.nanoTime();
             if (i < 4) {
-                Lab.in(lab.netnsName(), "tc", "filter", "del", "dev", a.device(), "ingress", "prio", Integer.toString(DeviceAttachments.PRIORITY));
+                Lab.in(lab.netnsName(), "tc", "filter", "del", "dev", a.device(), "ingress", "prio", Integer.toString(Entries.PRIORITY));
             } else {
                 Lab.in(lab.netnsName(), "tc", "qdisc", "del", "dev", a.device(), "clsact");
             }

@@ -128,7 +128,7 @@ class TrafficTest {
         change("1");
         table();
         lab.node().close();
-        Lab.in(lab.netnsName(), "tc", "filter", "del", "dev", a.device(), "ingress", "prio", Integer.toString(DeviceAttachments.PRIORITY));
+        Lab.in(lab.netnsName(), "tc", "filter", "del", "dev", a.device(), "ingress", "prio", Integer.toString(Entries.PRIORITY));
         UdpStream there = UdpStream.start(lab, a, b, 7001, 2_000);
         try (io.patchbay.bpf.BpfMap guard = io.patchbay.bpf.BpfMap.fromPin(lab.pins().resolve("maps").resolve("pb_unprocessed"))) {
             long end = System.nanoTime() + 20_000_000_000L;
