@@ -13,7 +13,6 @@ import io.patchbay.lifecycle.internal.Record.Desired;
 import io.patchbay.lifecycle.internal.StateFiles.Step;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -23,7 +22,6 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -43,58 +41,38 @@ import org.slf4j.LoggerFactory;
 final class Engine implements Features {
     private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
 
-    /** Name under which a generation lists the stages of the core. */
-    private static final String CORE = "datapath";
-
-    /** Where the permits go: the service registry. */
-    interface Registry {
-        /** @return withdraws it */
-        Runnable publish(Permit permit);
-
-        /** Effective values of a feature, before its permit. @param values Long, Boolean and String */
-        void configure(String feature, Map<String, Object> values) throws IOException;
-    }
-
-    private record Live(Permit permit, Runnable withdraw) {
-    }
-
     private record Since(State state, Instant at) {
     }
 
     private final Pipeline pipeline;
     private final KernelFeatures kernel;
-    private final Controllers controllers;
+    private final Permits permits;
     private final Bundles bundles;
-    private final Registry registry;
     private final Store store;
     private final StateFiles files;
     private final Repository repository;
     private final Layers layers;
-    private final Path stateDirectory;
+    private final MapSizes sizes;
 
     private volatile Record record = new Record(0, Map.of());
     /** Of every version that the record names as present. */
     private final Map<String, FeatureJar> jars = new ConcurrentHashMap<>();
-    private final Map<String, Live> live = new ConcurrentHashMap<>();
     /** Why a feature that should take part doesn't. */
     private final Map<String, String> failed = new ConcurrentHashMap<>();
     private final Map<String, Since> since = new ConcurrentHashMap<>();
-    private final Object news = new Object();
     private volatile boolean started;
-    private volatile Runnable observer = () -> { };
 
-    Engine(Pipeline pipeline, KernelFeatures kernel, Controllers controllers, Bundles bundles, Registry registry, Path stateDirectory, Repository repository,
+    Engine(Pipeline pipeline, KernelFeatures kernel, Controllers controllers, Bundles bundles, Permits.Registry registry, Path stateDirectory, Repository repository,
            Layers layers) throws IOException {
         this.pipeline = pipeline;
         this.kernel = kernel;
-        this.controllers = controllers;
         this.bundles = bundles;
-        this.registry = registry;
-        this.stateDirectory = stateDirectory;
+        this.permits = new Permits(bundles, registry, controllers, layers, stateDirectory);
         this.repository = repository;
         this.layers = layers;
         this.store = new Store(stateDirectory.resolve("store"));
         this.files = new StateFiles(stateDirectory);
+        this.sizes = new MapSizes(pipeline, layers, jars);
     }
 
     // ---- start ----
@@ -103,8 +81,9 @@ final class Engine implements Features {
     void start() throws IOException {
         Optional<Pipeline.Generation> running = pipeline.current();
         Optional<Record> read = files.read();
-        record = read.isPresent() ? read.get() : firstRecord(running);
-        recover(running);
+        Recovery recovery = new Recovery(store, files, repository, running);
+        record = read.isPresent() ? read.get() : recovery.firstRecord();
+        record = recovery.completed(record, this::versions);
         for (Map.Entry<String, Record.Entry> e : record.features().entrySet()) {
             try {
                 jars.put(e.getKey(), load(e.getKey(), e.getValue().version(), e.getValue().digest()));
@@ -120,61 +99,13 @@ final class Engine implements Features {
         installAll();
         generation(running);
         for (String f : taking(record)) {
-            if (!live.containsKey(f)) {
+            if (!permits.has(f)) {
                 publish(f, pipeline::map);
             }
         }
         record.features().keySet().forEach(this::warnIneffective);
         started = true;
         news();
-    }
-
-    /** From the distribution, and from what the kernel runs: a lost record must not disable anything. */
-    private Record firstRecord(Optional<Pipeline.Generation> running) throws IOException {
-        Map<String, Record.Entry> all = new TreeMap<>();
-        for (Repository.Item item : repository.initial()) {
-            FeatureJar jar = FeatureJar.read(store, Repository.store(item, store), item.jar().getFileName().toString());
-            all.put(jar.name(), new Record.Entry(Desired.ENABLED, jar.version(), jar.digest(), List.of(), 0));
-        }
-        if (running.isPresent()) {
-            for (Pipeline.FeatureVersion f : features(running.get())) {
-                if (store.has(f.digest())) {
-                    all.put(f.name(), new Record.Entry(Desired.ENABLED, f.version(), f.digest(), List.of(), running.get().epoch()));
-                } else if (!all.containsKey(f.name()) && repository.names().contains(f.name())) {
-                    for (Repository.Item item : repository.of(f.name())) {
-                        if (f.name().equals(item.feature())) {
-                            FeatureJar jar = FeatureJar.read(store, Repository.store(item, store), item.jar().getFileName().toString());
-                            all.put(jar.name(), new Record.Entry(Desired.ENABLED, jar.version(), jar.digest(), List.of(), 0));
-                        }
-                    }
-                }
-            }
-        }
-        long change = files.newest().map(e -> e.number()).orElse(0L);
-        return new Record(change, all);
-    }
-
-    /** A change that was cut short: before the switch it is as if it had never been; after it, it is completed. */
-    private void recover(Optional<Pipeline.Generation> running) throws IOException {
-        Optional<StateFiles.Entry> last = files.newest();
-        if (last.isEmpty() || last.get().step() == Step.UNDONE) {
-            return;
-        }
-        StateFiles.Entry e = last.get();
-        boolean accepted = e.step() == Step.ACCEPTED;
-        if (accepted && record.change() >= e.number()) {
-            return;
-        }
-        boolean switched = running.isPresent() && running.get().epoch() > e.fromEpoch() && versions(running.get()).equals(versions(e.after()));
-        if (accepted || switched) {
-            record = e.after();
-            files.write(record);
-            note(e, Step.ACCEPTED, "completed at the next start: the kernel had switched");
-            LOG.info("Change {} ({}) was cut short after the switch and is complete now", e.number(), e.title());
-        } else {
-            note(e, Step.UNDONE, "the agent ended before the switch");
-            LOG.info("Change {} ({}) was cut short before the switch; it has changed nothing", e.number(), e.title());
-        }
     }
 
     private FeatureJar load(String feature, String version, String digest) throws IOException {
@@ -248,13 +179,13 @@ final class Engine implements Features {
 
     /** Adopts the pinned generation when it is what the record says, else builds the one that is. */
     private void generation(Optional<Pipeline.Generation> running) {
-        boolean sized = running.isEmpty() || resized(taking(record)).isEmpty();
-        if (running.isPresent() && sized && versions(running.get()).equals(versions(takingJars(record)))) {
-            LOG.info("Adopted generation {} with {} features", running.get().epoch(), features(running.get()).size());
+        boolean sized = running.isEmpty() || sizes.differences(taking(record)).isEmpty();
+        if (running.isPresent() && sized && Recovery.versions(running.get()).equals(versions(takingJars(record)))) {
+            LOG.info("Adopted generation {} with {} features", running.get().epoch(), Recovery.features(running.get()).size());
             return;
         }
         String title = running.isEmpty() ? "first generation"
-                : sized ? "start: the record differs from generation " + running.get().epoch() : "start: " + String.join(", ", resized(taking(record)));
+                : sized ? "start: the record differs from generation " + running.get().epoch() : "start: " + String.join(", ", sizes.differences(taking(record)));
         Pipeline.Prepared next = null;
         try {
             // The record is what was consented to: an interrupted change of layout is taken back without asking.
@@ -263,13 +194,13 @@ final class Engine implements Features {
                 fillRebuilt(next);
             }
             Ledger l = next.commit();
-            live.values().forEach(x -> x.permit.maps(pipeline::map));
+            permits.all().forEach(p -> p.maps(pipeline::map));
             LOG.info("Generation {} in charge: {}", l.toEpoch(), title);
         } catch (DatapathException | ChangeRefused | IOException | InterruptedException e) {
             if (next != null && !(e instanceof DatapathException)) {
                 next.discard();
             }
-            List.copyOf(live.keySet()).forEach(this::withdraw);
+            permits.names().forEach(permits::withdraw);
             LOG.error("No new generation; {}: {}", running.isPresent() ? "generation " + running.get().epoch() + " stays in charge" : "pods have no network",
                     e.getMessage());
             Set<String> inCharge = running.map(g -> g.features().stream().map(f -> f.name() + " " + f.digest()).collect(Collectors.toSet())).orElse(Set.of());
@@ -289,15 +220,6 @@ final class Engine implements Features {
             publish(f, next::map);
         }
         awaitReady(rebuilt);
-    }
-
-    /** Without the core's own stages: they change with the distribution, and enter with the next generation. */
-    private static List<Pipeline.FeatureVersion> features(Pipeline.Generation g) {
-        return g.features().stream().filter(f -> !f.name().equals(CORE)).toList();
-    }
-
-    private static Map<String, String> versions(Pipeline.Generation g) {
-        return features(g).stream().collect(Collectors.toMap(Pipeline.FeatureVersion::name, f -> f.version() + " " + f.digest(), (a, b) -> a));
     }
 
     private Map<String, String> versions(Record r) {
@@ -345,7 +267,7 @@ final class Engine implements Features {
         r.features().forEach((f, e) -> {
             if (e.desired() != Desired.DISABLED && of.containsKey(f) && fits(of.get(f))) {
                 FeatureJar jar = of.get(f);
-                all.add(jar.part(e.desired() == Desired.DRAINING, sizes.getOrDefault(f, jar.sizes(layers.values(f, jar.config())))));
+                all.add(jar.part(e.desired() == Desired.DRAINING, sizes.getOrDefault(f, this.sizes.wanted(jar))));
             }
         });
         return all;
@@ -371,53 +293,32 @@ final class Engine implements Features {
     // ---- permits ----
 
     private void publish(String feature, Function<String, MapHandle> maps) throws IOException {
-        FeatureJar jar = jars.get(feature);
-        Path own = Files.createDirectories(stateDirectory.resolve("features").resolve(feature));
-        Map<String, String> values = layers.values(feature, jar.config());
-        Map<String, Object> typed = new TreeMap<>();
-        values.forEach((k, v) -> typed.put(k, jar.config().get(k).typed(v)));
-        registry.configure(feature, typed);
-        Permit permit = new Permit(jar, values, own, controllers, maps,
-                record.features().containsKey(feature) && record.features().get(feature).desired() == Desired.DRAINING, this::news);
-        live.put(feature, new Live(permit, registry.publish(permit)));
-        news();
+        boolean draining = record.features().containsKey(feature) && record.features().get(feature).desired() == Desired.DRAINING;
+        permits.publish(jars.get(feature), maps, draining);
     }
 
-    private void withdraw(String feature) {
-        Live l = live.remove(feature);
-        if (l != null) {
-            l.withdraw.run();
-            l.permit.close();
-        }
-        news();
+    /** Waits until each has said that its maps are filled, or says why it won't. */
+    private void awaitReady(Set<String> features) throws ChangeRefused, InterruptedException {
+        permits.awaitReady(features, seconds("ready-seconds"));
     }
 
     /** Something has changed that states are computed from. */
     void news() {
-        synchronized (news) {
-            news.notifyAll();
-        }
-        observer.run();
+        permits.news();
     }
 
     /** Called, on any thread and under anybody's lock, when states may have changed: it may only take note. */
     void observer(Runnable o) {
-        observer = o;
+        permits.observer(o);
     }
 
     /** A bundle event. The framework's thread, before the bundle's components are gone or come. */
     void bundleStopped(String feature) {
-        Live l = live.get(feature);
-        if (l != null) {
-            l.permit.stopped();
-        }
-        news();
+        permits.bundleStopped(feature);
     }
 
     void close() {
-        live.forEach((f, l) -> l.withdraw.run());
-        live.values().forEach(l -> l.permit.close());
-        live.clear();
+        permits.close();
     }
 
     // ---- changes ----
@@ -538,9 +439,9 @@ final class Engine implements Features {
             throw new ChangeRefused(feature + " requires " + String.join(", ", missing) + "; enable that first");
         }
         boolean draining = e.desired() == Desired.DRAINING;
-        Live l = live.get(feature);
-        if (draining && l != null) {
-            l.permit.undrain();
+        Permit permit = permits.get(feature);
+        if (draining && permit != null) {
+            permit.undrain();
         }
         Map<String, FeatureJar> replaced = draining && bundles.has(feature) ? Map.of() : Map.of(feature, jar);
         jars.put(feature, jar);
@@ -614,15 +515,15 @@ final class Engine implements Features {
             throw new ChangeRefused("disabling " + feature + " opens this node to what it refuses now; say --override to do it all the same");
         }
         if (how == FeatureDescriptor.Disable.DRAINED && !now && e.desired() == Desired.ENABLED) {
-            Live l = live.get(feature);
-            if (l != null) {
-                l.permit.drain();
+            Permit permit = permits.get(feature);
+            if (permit != null) {
+                permit.drain();
             }
             try {
                 return change("drain " + feature, record.with(feature, e.desired(Desired.DRAINING)), Map.of(), false);
             } catch (ChangeRefused x) {
-                if (l != null) {
-                    l.permit.undrain();
+                if (permit != null) {
+                    permit.undrain();
                 }
                 throw x;
             }
@@ -636,8 +537,8 @@ final class Engine implements Features {
     }
 
     boolean isDrained(String feature) {
-        Live l = live.get(feature);
-        return l != null && l.permit.isDrained();
+        Permit permit = permits.get(feature);
+        return permit != null && permit.isDrained();
     }
 
     private Record.Entry entry(String feature) throws ChangeRefused {
@@ -666,28 +567,28 @@ final class Engine implements Features {
         StateFiles.Entry journal = new StateFiles.Entry(number, title,
                 Step.PREPARED, pipeline.current().map(Pipeline.Generation::epoch).orElse(0L), after, "");
         Map<String, FeatureJar> previous = new LinkedHashMap<>();
-        Map<String, Map<String, Integer>> sizes = sizesInForce();
+        Map<String, Map<String, Integer>> had = sizes.inForce();
         boolean switched = false;
         Ledger ledger = null;
         try {
             files.write(journal);
             prepared = pipeline.prepare(new GenerationSpec(parts(after, next), number, title, oneWay));
-            journal = note(journal, Step.VERIFIED, "");
+            journal = files.note(journal, Step.VERIFIED, "");
             for (FeatureJar j : replaced.values()) {
                 previous.put(j.name(), jars.get(j.name()));
-                withdraw(j.name());
+                permits.withdraw(j.name());
                 libraries(j.name());
                 bundles.bring(j);
                 bundles.start(j.name());
                 jars.put(j.name(), j);
                 publish(j.name(), prepared::map);
             }
-            journal = note(journal, Step.BUNDLES_UPDATED, "");
+            journal = files.note(journal, Step.BUNDLES_UPDATED, "");
             awaitReady(replaced.keySet());
-            journal = note(journal, Step.READY, "");
+            journal = files.note(journal, Step.READY, "");
             ledger = prepared.commit();
             switched = true;
-            journal = note(journal, Step.SWITCHED, "");
+            journal = files.note(journal, Step.SWITCHED, "");
             Optional<String> wrong = wrongWith(ledger);
             if (wrong.isPresent()) {
                 throw new ChangeRefused(wrong.get());
@@ -697,20 +598,20 @@ final class Engine implements Features {
             // A commit that threw may have stored the epoch before: the kernel knows.
             long taken = pipeline.current().map(Pipeline.Generation::epoch).orElse(0L);
             switched = switched || prepared != null && taken == prepared.epoch();
-            undo(journal, before, prepared, switched, previous, sizes, e);
+            undo(journal, before, prepared, switched, previous, had, e);
             String what = switched ? " was rolled back: " : " is refused, nothing has changed: ";
             throw new ChangeRefused("change " + number + " (" + title + ")" + what + reason(e), e);
         }
         for (String f : replaced.keySet()) {
-            Live l = live.get(f);
-            if (l != null) {
-                l.permit.maps(pipeline::map);
+            Permit permit = permits.get(f);
+            if (permit != null) {
+                permit.maps(pipeline::map);
             }
         }
         failed.keySet().retainAll(after.features().keySet().stream().filter(f -> !jars.containsKey(f)).toList());
-        for (String f : List.copyOf(live.keySet())) {
+        for (String f : permits.names()) {
             if (!after.features().containsKey(f) || after.features().get(f).desired() == Desired.DISABLED) {
-                withdraw(f);
+                permits.withdraw(f);
             }
         }
         news();
@@ -734,14 +635,7 @@ final class Engine implements Features {
         }
         files.write(accepted);
         record = accepted;
-        note(journal, Step.ACCEPTED, "");
-    }
-
-    private StateFiles.Entry note(StateFiles.Entry e, Step step, String text)
-            throws IOException {
-        var noted = new StateFiles.Entry(e.number(), e.title(), step, e.fromEpoch(), e.after(), text);
-        files.write(noted);
-        return noted;
+        files.note(journal, Step.ACCEPTED, "");
     }
 
     private void undo(StateFiles.Entry journal, Record before, Pipeline.Prepared prepared, boolean switched,
@@ -760,7 +654,7 @@ final class Engine implements Features {
                     journal.number(), e.getMessage());
         }
         previous.forEach((f, old) -> {
-            withdraw(f);
+            permits.withdraw(f);
             try {
                 if (old == null) {
                     jars.remove(f);
@@ -781,7 +675,7 @@ final class Engine implements Features {
             }
         });
         try {
-            note(journal, Step.UNDONE, String.valueOf(reason.getMessage()));
+            files.note(journal, Step.UNDONE, String.valueOf(reason.getMessage()));
         } catch (IOException e) {
             LOG.error("The journal can't be written: {}", e.toString());
         }
@@ -798,46 +692,6 @@ final class Engine implements Features {
             }
         });
         return all;
-    }
-
-    /** Waits until each has said that its maps are filled, or says why it won't. */
-    private void awaitReady(Set<String> features) throws ChangeRefused, InterruptedException {
-        Duration deadline = seconds("ready-seconds");
-        long end = System.nanoTime() + deadline.toNanos();
-        for (String f : features) {
-            while (true) {
-                Live l = live.get(f);
-                if (isReady(f, l)) {
-                    break;
-                }
-                if (l != null && l.permit.failure() != null) {
-                    throw new ChangeRefused(f + " says that it can't work: " + l.permit.failure());
-                }
-                String broken = bundles.activationFailure(f);
-                if (broken != null) {
-                    throw new ChangeRefused(f + ": its activation failed: " + broken);
-                }
-                long left = end - System.nanoTime();
-                if (left <= 0) {
-                    String waits = bundles.waitingFor(f);
-                    throw new ChangeRefused(f + " was not ready within " + deadline.toSeconds() + " s" + (waits.isEmpty() ? "" : ": " + waits));
-                }
-                synchronized (news) {
-                    // Not every reason comes with an event: SCR doesn't report an activation that threw.
-                    news.wait(Math.max(1, Math.min(50, left / 1_000_000)));
-                }
-            }
-        }
-    }
-
-    /** A feature with no part in the datapath has no maps to fill: it is ready when its components run. */
-    private boolean isReady(String f, Live l) {
-        if (l == null || !bundles.active(f)) {
-            return false;
-        }
-        FeatureDescriptor d = l.permit.jar().descriptor();
-        return l.permit.isReady()
-                || d.stages().isEmpty() && d.maps().isEmpty() && bundles.activationFailure(f) == null && bundles.waitingFor(f).isEmpty();
     }
 
     private static Optional<String> wrongWith(Ledger ledger) {
@@ -952,47 +806,11 @@ final class Engine implements Features {
         }
     }
 
-    /** Numbers of entries of the maps that the configuration sizes, as the kernel has them, by feature. */
-    private Map<String, Map<String, Integer>> sizesInForce() {
-        Map<String, Map<String, Integer>> all = new TreeMap<>();
-        Set<String> there = pipeline.current().map(g -> g.features().stream().map(Pipeline.FeatureVersion::name).collect(Collectors.toSet())).orElse(Set.of());
-        jars.forEach((f, jar) -> {
-            if (there.contains(f)) {
-                Map<String, Integer> sizes = new TreeMap<>();
-                jar.sizes(layers.values(f, jar.config())).keySet().forEach(m -> {
-                    try {
-                        sizes.put(m, pipeline.map(m).maxEntries());
-                    } catch (DatapathException e) {
-                        LOG.debug("Map {} of {} is not there yet", m, f);
-                    }
-                });
-                all.put(f, sizes);
-            }
-        });
-        return all;
-    }
-
-    /** What the configuration wants otherwise than the kernel has it: {@code lb_services 65536 -> 131072 entries}. */
-    private List<String> resized(Set<String> features) {
-        Map<String, Map<String, Integer>> now = sizesInForce();
-        List<String> all = new ArrayList<>();
-        for (String f : features) {
-            FeatureJar jar = jars.get(f);
-            jar.sizes(layers.values(f, jar.config())).forEach((m, wanted) -> {
-                Integer has = now.getOrDefault(f, Map.of()).get(m);
-                if (has != null && !has.equals(wanted)) {
-                    all.add(m + " " + has + " -> " + wanted + " entries");
-                }
-            });
-        }
-        return all;
-    }
-
     /** A generation whose maps have the sizes that the configuration wants; their entries come with it. */
     private void resize() throws ChangeRefused {
         Set<String> features = new TreeSet<>();
-        for (String f : live.keySet()) {
-            if (!resized(Set.of(f)).isEmpty()) {
+        for (String f : permits.names()) {
+            if (!sizes.differences(Set.of(f)).isEmpty()) {
                 features.add(f);
             }
         }
@@ -1003,26 +821,19 @@ final class Engine implements Features {
         for (String f : features) {
             FeatureJar jar = jars.get(f);
             again.put(f, jar);
-            for (Map.Entry<String, Integer> wanted : jar.sizes(layers.values(f, jar.config())).entrySet()) {
-                MapHandle map = pipeline.map(wanted.getKey());
-                // Of an LRU map the oldest may go, and an array is always full; of any other nothing.
-                boolean any = map.type().toLowerCase(Locale.ROOT).contains("lru") || map.type().toLowerCase(Locale.ROOT).contains("array");
-                if (map.maxEntries() > wanted.getValue() && !any && map.count() > wanted.getValue()) {
-                    throw new ChangeRefused("map " + map.name() + " of " + f + " holds " + map.count() + " entries, for which " + wanted.getValue() + " are too few");
-                }
-            }
+            sizes.refuseLoss(jar);
         }
-        change(String.join(", ", features) + ": " + String.join(", ", resized(features)), record, again, true);
+        change(String.join(", ", features) + ": " + String.join(", ", sizes.differences(features)), record, again, true);
     }
 
     /** Features whose values are others now get a new permit, so that their components start again with these. */
     private void reconfigured() throws IOException, ChangeRefused {
         resize();
-        for (String f : List.copyOf(live.keySet())) {
-            Live l = live.get(f);
-            if (!layers.values(f, l.permit.jar().config()).equals(l.permit.config())) {
+        for (String f : permits.names()) {
+            Permit permit = permits.get(f);
+            if (!layers.values(f, permit.jar().config()).equals(permit.config())) {
                 LOG.info("Configuration of {} has changed", f);
-                withdraw(f);
+                permits.withdraw(f);
                 publish(f, pipeline::map);
             }
             warnIneffective(f);
@@ -1110,15 +921,15 @@ final class Engine implements Features {
             detail[0] = "its bundle was updated by hand to " + bundles.version(f) + ", its datapath is that of " + e.version() + "; run 'feature update' with the jar";
             return State.FROZEN;
         }
-        Live l = live.get(f);
-        if (l != null && l.permit.failure() != null) {
-            detail[0] = l.permit.failure();
+        Permit permit = permits.get(f);
+        if (permit != null && permit.failure() != null) {
+            detail[0] = permit.failure();
             return State.FAILED;
         }
         if (e.desired() == Desired.DRAINING) {
             return State.DRAINING;
         }
-        if (!isReady(f, l)) {
+        if (!permits.isReady(f)) {
             String broken = bundles.activationFailure(f);
             detail[0] = broken != null ? broken : bundles.waitingFor(f);
             return broken != null ? State.FAILED : State.STARTING;

@@ -195,7 +195,7 @@ public final class LifecycleComponent implements Features, Changes {
         }
     }
 
-    private final class ServiceRegistry implements Engine.Registry {
+    private final class ServiceRegistry implements Permits.Registry {
         @Override
         public Runnable publish(Permit permit) {
             Hashtable<String, Object> properties = new Hashtable<>();

@@ -91,4 +91,11 @@ final class StateFiles {
         Files.move(file, kept, StandardCopyOption.REPLACE_EXISTING);
         LOG.error("{} is damaged: {}. It is kept as {}. {}", file, e.getMessage(), kept, consequence);
     }
+
+    /** The journal's entry of a change at its next step. @return it */
+    Entry note(Entry e, Step step, String text) throws IOException {
+        Entry noted = new Entry(e.number(), e.title(), step, e.fromEpoch(), e.after(), text);
+        write(noted);
+        return noted;
+    }
 }

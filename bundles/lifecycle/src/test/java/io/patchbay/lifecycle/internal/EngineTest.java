@@ -513,7 +513,7 @@ class EngineTest {
                 return Map.of();
             }
         };
-        Engine.Registry registry = new Engine.Registry() {
+        Permits.Registry registry = new Permits.Registry() {
             @Override
             public Runnable publish(Permit permit) {
                 permits.put(permit.feature(), permit);
