@@ -1,5 +1,6 @@
 package io.patchbay.agent.internal;
 
+import java.io.BufferedInputStream;
 import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.IOException;
@@ -15,7 +16,8 @@ final class Frames {
     private final OutputStream out;
 
     Frames(InputStream in, OutputStream out) {
-        this.in = new DataInputStream(in);
+        // a request is many small frames, and each is read in pieces
+        this.in = new DataInputStream(new BufferedInputStream(in));
         this.out = out;
     }
 
