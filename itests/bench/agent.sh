@@ -120,7 +120,7 @@ bench_agent() {
     echo
     echo "## CNI"
     echo
-    echo "Milliseconds from fork to exit of the CNI executable, namespaces made before; real-time priority as above. Ten sets of labels, so that ten identities are claimed by the first burst. Burst 1 comes right after the agent's start."
+    echo "Milliseconds from fork to exit of the CNI executable, namespaces made before; real-time priority as above. Ten sets of labels, so that ten identities are claimed by the first burst. Burst 1 comes right after the agent's start and its rehearsal (docs/features/endpoint.md)."
     echo
     cat "$bench_dir/burst.md"
     echo
