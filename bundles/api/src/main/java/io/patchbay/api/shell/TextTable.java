@@ -27,25 +27,33 @@ public final class TextTable {
 
     /** One line a row. */
     public List<String> lines() {
-        int columns = rows.stream().mapToInt(r -> r.length).max().orElse(0);
-        int[] width = new int[columns];
-        Arrays.fill(width, MIN_WIDTH);
-        for (String[] row : rows) {
-            for (int i = 0; i < row.length; i++) width[i] = Math.max(width[i], row[i].length() + PADDING);
-        }
         List<String> lines = new ArrayList<>(rows.size());
-        for (String[] row : rows) {
-            StringBuilder line = new StringBuilder();
-            for (int i = 0; i < row.length; i++) {
-                line.append(row[i]);
-                if (i < columns - 1) line.append(" ".repeat(width[i] - row[i].length()));
-            }
-            lines.add(line.toString().stripTrailing());
-        }
+        int[] widths = widths();
+        for (String[] row : rows) lines.add(line(row, widths));
         return lines;
     }
 
+    /** Line by line: of a long table its text is not kept beside its cells. */
     public void print(PrintStream out) {
-        lines().forEach(out::println);
+        int[] widths = widths();
+        for (String[] row : rows) out.println(line(row, widths));
+    }
+
+    private int[] widths() {
+        int[] widths = new int[rows.stream().mapToInt(r -> r.length).max().orElse(0)];
+        Arrays.fill(widths, MIN_WIDTH);
+        for (String[] row : rows) {
+            for (int i = 0; i < row.length; i++) widths[i] = Math.max(widths[i], row[i].length() + PADDING);
+        }
+        return widths;
+    }
+
+    private static String line(String[] row, int[] widths) {
+        StringBuilder line = new StringBuilder();
+        for (int i = 0; i < row.length; i++) {
+            line.append(row[i]);
+            if (i < widths.length - 1) line.append(" ".repeat(widths[i] - row[i].length()));
+        }
+        return line.toString().stripTrailing();
     }
 }

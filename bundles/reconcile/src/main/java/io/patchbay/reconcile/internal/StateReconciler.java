@@ -44,8 +44,14 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
 
     // Guarded by this.
     private final Map<K, V> desired = new HashMap<>();
-    /** What the kernel has, as far as we know; a null value is one that could not be read. */
-    private Map<K, V> actual = new HashMap<>();
+    /**
+     * Where the kernel differs from what is desired, as far as we know: its value, or one of the two below. What is not in here the kernel has as
+     * it is desired, which is nearly everything: a second map of three hundred thousand entries would only say the same again.
+     */
+    private Map<K, Object> deviating = new HashMap<>();
+    private static final Object ABSENT = new Object();
+    /** There, with a value that could not be read. */
+    private static final Object UNREADABLE = new Object();
     /** Keys that may differ, with the mark of the oldest call that noted them. */
     private Map<K, Long> noted = new LinkedHashMap<>();
     /** Keys that were found and that nobody has put yet: to be deleted, once the sources have synced. */
@@ -83,8 +89,7 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
     @Override
     public synchronized void remove(K key) {
         // A key that was only found, and never put, waits for synced(): its source may not have spoken yet.
-        if (desired.remove(key) != null) {
-            note(key, ++mark);
+        if (removed(key, ++mark)) {
             start();
         }
     }
@@ -93,18 +98,30 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
     public synchronized void change(Map<K, V> puts, Iterable<K> removes) {
         Long now = ++mark;
         for (K key : removes) {
-            if (desired.remove(key) != null) {
-                note(key, now);
-            }
+            removed(key, now);
         }
         puts.forEach((k, v) -> put(k, v, now));
         start();
+    }
+
+    private boolean removed(K key, Long now) {
+        V before = desired.remove(key);
+        if (before == null) {
+            return false;
+        }
+        deviating.putIfAbsent(key, before);
+        if (deviating.get(key) == ABSENT) {
+            deviating.remove(key);
+        }
+        note(key, now);
+        return true;
     }
 
     private void put(K key, V value, Long now) {
         Objects.requireNonNull(value);
         V before = desired.put(key, value);
         if (!value.equals(before)) {
+            deviating.putIfAbsent(key, before == null ? ABSENT : before);
             note(key, now);
         }
         if (!leftovers.isEmpty()) {
@@ -245,19 +262,26 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
     private synchronized void took(Map<K, V> found) {
         mustRead = false;
         waitingForRead = false;
-        actual = new HashMap<>(found);
+        deviating = new HashMap<>();
+        leftovers.clear();
         Long now = ++mark;
+        found.forEach((k, v) -> {
+            V want = desired.get(k);
+            if (want == null) {
+                leftovers.add(k);
+            }
+            if (want == null || !want.equals(v)) {
+                deviating.put(k, v == null ? UNREADABLE : v);
+            }
+        });
         desired.forEach((k, v) -> {
-            if (!v.equals(actual.get(k))) {
+            if (!found.containsKey(k)) {
+                deviating.put(k, ABSENT);
+            }
+            if (deviating.containsKey(k)) {
                 note(k, now);
             }
         });
-        leftovers.clear();
-        for (K key : actual.keySet()) {
-            if (!desired.containsKey(key)) {
-                leftovers.add(key);
-            }
-        }
         if (synced) {
             noteLeftovers();
         }
@@ -273,11 +297,13 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
         for (Iterator<K> i = taken.keySet().iterator(); i.hasNext();) {
             K key = i.next();
             V want = desired.get(key);
-            if (want != null && !want.equals(actual.get(key))) {
+            Object has = deviating.get(key);
+            if (want != null && has != null && !want.equals(has)) {
                 puts.put(key, want);
-            } else if (want == null && actual.containsKey(key)) {
+            } else if (want == null && has != null) {
                 deletes.add(key);
             } else {
+                deviating.remove(key);
                 i.remove();
             }
         }
@@ -293,14 +319,27 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
         }
         puts.forEach((k, v) -> {
             if (!bad.contains(k)) {
-                actual.put(k, v);
+                // Meanwhile it may be another one that is desired.
+                if (v.equals(desired.get(k))) {
+                    deviating.remove(k);
+                } else {
+                    deviating.put(k, v);
+                }
             }
         });
         deletes.forEach(k -> {
             if (!bad.contains(k)) {
-                actual.remove(k);
+                if (desired.containsKey(k)) {
+                    deviating.put(k, ABSENT);
+                } else {
+                    deviating.remove(k);
+                }
             }
         });
+        if (deviating.isEmpty()) {
+            // Emptied, it would keep the room that it once had.
+            deviating = new HashMap<>();
+        }
         // Set aside under their old mark; unless noted again meanwhile, then the next pass has them anyway.
         for (K k : bad) {
             Long since = taken.get(k);

@@ -50,19 +50,46 @@ sealed interface LbValue permits LbValue.Service, LbValue.Slots, LbValue.Members
         }
     }
 
-    /** Numbers of backends, 0 behind the table's end. */
-    record Maglev(int[] backends) implements LbValue {
+    /** A part of a set's table: as it was read, or as it will be made. */
+    final class Maglev implements LbValue {
         /** LB_MAGLEV_PART of lb.h. */
         static final int SIZE = 256;
 
+        private final int[] read;
+        private final MaglevTable table;
+        private final int part;
+
+        Maglev(int[] backends) {
+            this.read = backends;
+            this.table = null;
+            this.part = 0;
+        }
+
+        Maglev(MaglevTable table, int part) {
+            this.read = null;
+            this.table = table;
+            this.part = part;
+        }
+
+        /** Numbers of backends, 0 behind the table's end. */
+        int[] backends() {
+            return read != null ? read : table.part(part);
+        }
+
         @Override
         public boolean equals(Object o) {
-            return o instanceof Maglev m && Arrays.equals(backends, m.backends);
+            if (!(o instanceof Maglev m)) return false;
+            return table != null && part == m.part && table.equals(m.table) || Arrays.equals(backends(), m.backends());
         }
 
         @Override
         public int hashCode() {
-            return Arrays.hashCode(backends);
+            return Arrays.hashCode(backends());
+        }
+
+        @Override
+        public String toString() {
+            return Arrays.toString(backends());
         }
     }
 

@@ -303,13 +303,8 @@ final class ServiceState {
         int size = LbValue.Maglev.SIZE;
         int parts = (table + size - 1) / size;
         if (table > 0) {
-            int[] places = Maglev.table(
-                    members.subList(0, eligible(members)).stream().map(m -> m.backend().toString()).toList(), table);
-            for (int p = 0; p < parts; p++) {
-                int[] part = new int[size];
-                for (int i = 0; i < size && p * size + i < table; i++) part[i] = numbers[places[p * size + i]];
-                delta.put(new LbKey.Maglev(set, p), new LbValue.Maglev(part));
-            }
+            MaglevTable made = new MaglevTable(table, members.subList(0, eligible(members)), numbers);
+            for (int p = 0; p < parts; p++) delta.put(new LbKey.Maglev(set, p), new LbValue.Maglev(made, p));
         }
         for (int p = parts; p < (before + size - 1) / size; p++) delta.remove(new LbKey.Maglev(set, p));
     }
