@@ -109,6 +109,59 @@ class ServicesIT {
         assertTrue(lab.exec("outside", "curl", "-s", "-i", "http://" + address("node1") + ":32555/").ok().startsWith("HTTP/1.1 503"));
     }
 
+    /** Several ports by name and number, endpoints by hand, a balancer's class; and what has no frontend at all. */
+    @Test
+    void portsByNameEndpointsByHandAndServicesThatAreNothing() {
+        lab.apply("""
+                apiVersion: v1
+                kind: Service
+                metadata: {name: named, namespace: svc}
+                spec:
+                  type: NodePort
+                  selector: {app: solo}
+                  ports: [{name: one, port: 81, targetPort: http, nodePort: 30091}, {name: two, port: 82, targetPort: 8080, nodePort: 30092}]
+                ---
+                apiVersion: v1
+                kind: Service
+                metadata: {name: byhand, namespace: svc}
+                spec:
+                  type: LoadBalancer
+                  loadBalancerClass: example.com/somebody
+                  ports: [{port: 80, targetPort: 1, nodePort: 30093}]
+                status: {loadBalancer: {ingress: [{ip: 203.0.113.99}]}}
+                ---
+                apiVersion: discovery.k8s.io/v1
+                kind: EndpointSlice
+                metadata: {name: byhand-abc, namespace: svc, labels: {kubernetes.io/service-name: byhand}}
+                addressType: IPv4
+                endpoints: [{addresses: ["ADDRESS"]}]
+                ports: [{port: 8080}]
+                ---
+                apiVersion: v1
+                kind: Service
+                metadata: {name: headless, namespace: svc}
+                spec: {clusterIP: None, selector: {app: solo}, ports: [{port: 8080}]}
+                ---
+                apiVersion: v1
+                kind: Service
+                metadata: {name: elsewhere, namespace: svc}
+                spec: {type: ExternalName, externalName: example.com}
+                """.replace("ADDRESS", solo.address())).ok();
+        String named = lab.clusterIp("svc", "named");
+        for (String node : List.of("node1", "node2")) {
+            for (String port : List.of("30091", "30092", "30093")) Await.that(port + " through " + node, () -> outside(address(node) + ":" + port, "tcp") == REACHED);
+        }
+        for (String to : List.of(named + ":81", named + ":82", lab.clusterIp("svc", "byhand") + ":80", "203.0.113.99:80", address("node2") + ":30092")) {
+            assertEquals(REACHED, lab.probe(client, true, to, "tcp").exit(), to + " at the socket");
+            assertEquals(REACHED, lab.probe(client, false, to, "tcp").exit(), to + " per packet");
+            for (String on : List.of("node1", "node2")) assertEquals(REACHED, onNode(on, to, "tcp"), to + " from " + on);
+        }
+        lab.exec("outside", "ip", "route", "replace", "203.0.113.99/32", "via", address("node1")).ok();
+        assertEquals(REACHED, outside("203.0.113.99:80", "tcp"));
+        String list = lab.on("node1", "service", "list", "-o", "json").ok();
+        assertTrue(list.contains("\"named\"") && !list.contains("headless") && !list.contains("elsewhere"), list);
+    }
+
     @Test
     void aPodReachesItselfWhateverItsPolicy() {
         String to = lab.clusterIp("svc", "solo") + ":80";

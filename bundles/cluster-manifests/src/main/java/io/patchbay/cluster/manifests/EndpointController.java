@@ -92,6 +92,8 @@ final class EndpointController {
         boolean ready = service.publishNotReadyAddresses() || serving && !pod.terminating();
         Node node = nodes.get(pod.nodeName());
         String zone = node == null ? "" : node.zone();
-        return new EndpointSlice.Endpoint(List.of(ip), ready, serving, pod.terminating(), pod.nodeName(), zone, Set.of(), Optional.of(pod.key()));
+        // KEP-4444: with trafficDistribution an endpoint is for those of its own zone (those of its node are told by its node's name).
+        Set<String> forZones = service.trafficDistribution().isEmpty() || zone.isEmpty() ? Set.of() : Set.of(zone);
+        return new EndpointSlice.Endpoint(List.of(ip), ready, serving, pod.terminating(), pod.nodeName(), zone, forZones, Optional.of(pod.key()));
     }
 }

@@ -440,6 +440,9 @@ class ManifestsFolderTest {
         assertEquals(List.of(0, 1), good().endpointSlices().values().stream().map(s -> s.endpoints().size()).toList());
         manifest("n.yaml", NODES.replace("z1", "z2"));
         assertEquals("z2", good().endpointSlices().get(new ObjectKey("default", "b-v4-0")).endpoints().get(0).zone());
+        assertEquals(Set.of(), good().endpointSlices().get(new ObjectKey("default", "b-v4-0")).endpoints().get(0).forZones());
+        manifest("s.yaml", service.replace("NAME", "b").replace("spec: {", "spec: {trafficDistribution: PreferClose, "));
+        assertEquals(Set.of("z2"), good().endpointSlices().get(new ObjectKey("default", "b-v4-0")).endpoints().get(0).forZones());
         manifest("s.yaml", service.replace("NAME", "a"));
         assertEquals(Set.of(new ObjectKey("default", "a-v4-0")), good().endpointSlices().keySet());
     }

@@ -121,7 +121,7 @@ record ServicePlan(List<PlannedFrontend> frontends, Map<SetKey, List<Member>> se
         private void add(FrontendKind kind, IpAddress address, int number, Service.Port port, boolean local, boolean inside, int flags,
                 List<Prefix> ranges) {
             SetKey set = new SetKey(service.key(), port.name(), port.port(), port.protocol(), address.isV4(), local);
-            sets.computeIfAbsent(set, s -> members(service, port, s.v4(), slices, local ? node.name() : "", node.zone()));
+            sets.computeIfAbsent(set, s -> members(service, port, s.v4(), slices, local ? node.name() : "", node));
             frontends.add(new PlannedFrontend(new Frontend(address, number, port.protocol(), inside), kind, set, affinity, flags, ranges));
         }
     }
@@ -174,7 +174,7 @@ record ServicePlan(List<PlannedFrontend> frontends, Map<SetKey, List<Member>> se
 
     /** @param onlyNode the node whose endpoints alone count; "": all nodes */
     private static List<Member> members(Service service, Service.Port port, boolean v4, Collection<EndpointSlice> slices, String onlyNode,
-            String zone) {
+            NodeView node) {
         EndpointSlice.AddressType family = v4 ? EndpointSlice.AddressType.IPV4 : EndpointSlice.AddressType.IPV6;
         List<Candidate> found = new ArrayList<>();
         for (EndpointSlice slice : slices) {
@@ -193,7 +193,7 @@ record ServicePlan(List<PlannedFrontend> frontends, Map<SetKey, List<Member>> se
         for (int i = found.size() - 1; i > 0; i--) {
             if (found.get(i).address.equals(found.get(i - 1).address)) found.remove(i);
         }
-        if (onlyNode.isEmpty()) nearby(found, zone);
+        if (onlyNode.isEmpty() && !(service.trafficDistribution().equals(SAME_NODE) && onNode(found, node.name()))) nearby(found, node.zone());
         // New connections go to ready endpoints; to terminating ones that still serve only when there is no other.
         BackendState eligible = BackendState.TERMINATING;
         for (Candidate c : found) {
@@ -215,6 +215,15 @@ record ServicePlan(List<PlannedFrontend> frontends, Map<SetKey, List<Member>> se
             int c = a.address.compareTo(b.address);
             return c != 0 ? c : a.state.compareTo(b.state);
         };
+    }
+
+    private static final String SAME_NODE = "PreferSameNode";
+
+    /** Leaves the ready endpoints of this node alone, if there are any (KEP-3015). */
+    private static boolean onNode(List<Candidate> found, String node) {
+        if (found.stream().noneMatch(c -> c.state == BackendState.ACTIVE && c.endpoint.nodeName().equals(node))) return false;
+        found.removeIf(c -> c.state == BackendState.ACTIVE && !c.endpoint.nodeName().equals(node));
+        return true;
     }
 
     /** Zone hints count when every ready endpoint has one and this zone is served (KEP-2433): then only its endpoints stay. */

@@ -116,6 +116,17 @@ class ServicePlanTest {
         assertEquals(expected, members(service().build(), zone, slice("http", 8080, first, second)));
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "PreferSameNode | 10.0.0.1 rs @n1 %b | 10.0.0.2 rs @n2 %a | +10.0.0.1:8080 active",
+        "PreferSameNode | 10.0.0.1 -s @n1 %b | 10.0.0.2 rs @n2 %a | +10.0.0.2:8080 active, -10.0.0.1:8080 quarantined",
+        "PreferSameNode | 10.0.0.1 rs @n3 %b | 10.0.0.2 rs @n2 %a | +10.0.0.2:8080 active",
+        "PreferClose    | 10.0.0.1 rs @n1 %b | 10.0.0.2 rs @n2 %a | +10.0.0.2:8080 active",
+    })
+    void trafficStaysOnTheNodeOrInTheZone(String distribution, String first, String second, String expected) {
+        assertEquals(expected, members(service().trafficDistribution(distribution).build(), "a", slice("http", 8080, first, second)));
+    }
+
     @Test
     void nothingForServicesThatAreNotForTheDatapath() {
         EndpointSlice slice = slice("http", 8080, "10.0.0.1");
