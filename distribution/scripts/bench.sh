@@ -75,6 +75,12 @@ bench_part() {
     rm -f "$out"
 }
 
+# bench_need COMMAND PACKAGE: something to compare with; where it can't be had, its rows say so.
+bench_need() {
+    command -v "$1" >/dev/null && return
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$2" >&2 || bench_say "there is no $1 (package $2): it is left out"
+}
+
 bench_say() { printf '%s  %s\n' "$(date +%T)" "$*" >&2; }
 bench_tool() { "$bench_bin/pb-bench" "$@"; }
 bench_client() { "$client" --lab "$lab" "$@"; }

@@ -16,6 +16,9 @@ static const char help[] =
 "stats BASE [UNIT]\n"
 "    Standard input: lines CASE<TAB>ROUND<TAB>VALUE. A Markdown table, a row for each case in order of appearance: the median, and the\n"
 "    median of the ratios to BASE of the same round with its 90 % interval (bootstrap of the rounds, 4000 times).\n"
+"slope BASE CASE\n"
+"    Standard input: lines N<TAB>CASE<TAB>ROUND<TAB>VALUE. One line: by how much the ratio of CASE to BASE changes when N grows by 10 000\n"
+"    (least squares over all rounds), and its 90 % interval.\n"
 "quantiles\n"
 "    Standard input: one number a line. One line: count, p50, p90, p99, highest.\n"
 "testrun --prog PIN --ifindex N --frame HEX [--prepare HEX@IFINDEX]... [--repeat N] [--rounds N]\n"
@@ -68,7 +71,7 @@ double quantile(double *values, size_t n, double q)
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(int, char **); } modes[] = {
-		{ "stats", stats }, { "quantiles", quantiles }, { "testrun", testrun }, { "burst", burst }, { "until", until },
+		{ "stats", stats }, { "slope", slope }, { "quantiles", quantiles }, { "testrun", testrun }, { "burst", burst }, { "until", until },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof modes / sizeof *modes; i++)

@@ -11,6 +11,7 @@ uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 double quantile(double *values, size_t n, double q); /* sorts; nearest rank */
 
 int stats(int argc, char **argv);
+int slope(int argc, char **argv);
 int quantiles(int argc, char **argv);
 int testrun(int argc, char **argv);
 int burst(int argc, char **argv);

@@ -78,6 +78,59 @@ int stats(int argc, char **argv)
 	return 0;
 }
 
+/* Least squares of the rounds' ratios over N; whether N matters at all is what its interval says. */
+int slope(int argc, char **argv)
+{
+	enum { SIZES = 16, ROUNDS = 128 };
+	static double base[SIZES][ROUNDS], mine[SIZES][ROUNDS], ratio[SIZES][ROUNDS], slopes[RESAMPLES];
+	double at[SIZES], v, n;
+	int sizes = 0, count[SIZES] = {0}, round;
+	char name[96];
+
+	if (argc < 2)
+		fail("slope needs the case to compare with and the case");
+	for (int i = 0; i < SIZES; i++)
+		for (int r = 0; r < ROUNDS; r++)
+			base[i][r] = mine[i][r] = NAN;
+	while (scanf("%lf\t%95[^\t]\t%d\t%lf", &n, name, &round, &v) == 4) {
+		int i = 0;
+		while (i < sizes && at[i] != n)
+			i++;
+		if (i == SIZES || round < 0 || round >= ROUNDS)
+			fail("more than %d sizes or %d rounds", SIZES, ROUNDS);
+		if (i == sizes)
+			at[sizes++] = n;
+		if (!strcmp(name, argv[0]))
+			base[i][round] = v;
+		else if (!strcmp(name, argv[1]))
+			mine[i][round] = v;
+	}
+	for (int i = 0; i < sizes; i++)
+		for (int r = 0; r < ROUNDS; r++)
+			if (!isnan(base[i][r]) && !isnan(mine[i][r]) && base[i][r] > 0)
+				ratio[i][count[i]++] = mine[i][r] / base[i][r];
+	uint64_t state = 1;
+	double found = 0;
+	for (int k = -1; k < RESAMPLES; k++) {
+		double sx = 0, sy = 0, sxx = 0, sxy = 0, m = 0;
+		for (int i = 0; i < sizes; i++)
+			for (int r = 0; r < count[i]; r++) {
+				/* resampled within each size; the first time as it is */
+				double x = at[i] / 10000, y = ratio[i][k < 0 ? (uint32_t)r : pick(&state, (uint32_t)count[i])];
+				sx += x, sy += y, sxx += x * x, sxy += x * y, m++;
+			}
+		if (m < 3 || m * sxx == sx * sx)
+			fail("not enough rounds or sizes for a slope");
+		double s = (m * sxy - sx * sy) / (m * sxx - sx * sx);
+		if (k < 0)
+			found = s;
+		else
+			slopes[k] = s;
+	}
+	printf("%.4f %.4f %.4f\n", found, quantile(slopes, RESAMPLES, .05), quantile(slopes, RESAMPLES, .95));
+	return 0;
+}
+
 int quantiles(int argc, char **argv)
 {
 	size_t n = 0, room = 1024;

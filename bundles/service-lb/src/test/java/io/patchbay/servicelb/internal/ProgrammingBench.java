@@ -4,6 +4,10 @@ import io.patchbay.api.cluster.EndpointSlice;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.reconcile.internal.ControllersComponent;
 import io.patchbay.reconcile.internal.ReconcilersComponent;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -14,7 +18,7 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * How long services take from synced tables into the kernel's maps, and one changed endpoint until the map shows it. Run by hand:
- * {@code ProgrammingBench [services [backends [rounds]]]}. Round 1 is a cold JVM, as at an agent's start.
+ * {@code ProgrammingBench [services [backends [rounds [random|maglev]]]]}. Round 1 is a cold JVM, as at an agent's start.
  */
 public final class ProgrammingBench {
     private ProgrammingBench() {
@@ -24,8 +28,9 @@ public final class ProgrammingBench {
         int services = args.length > 0 ? Integer.parseInt(args[0]) : 10_000;
         int backends = args.length > 1 ? Integer.parseInt(args[1]) : 10;
         int rounds = args.length > 2 ? Integer.parseInt(args[2]) : 5;
+        Map<String, String> config = Map.of("algorithm", args.length > 3 ? args[3] : "random");
         for (int round = 1; round <= rounds; round++) {
-            try (TestFeature feature = new TestFeature(Map.of()); Cluster cluster = new Cluster()) {
+            try (TestFeature feature = new TestFeature(Map.of(), config); Cluster cluster = new Cluster()) {
                 List<Service> all = new ArrayList<>();
                 List<EndpointSlice> slices = new ArrayList<>();
                 for (int s = 0; s < services; s++) {
@@ -57,8 +62,8 @@ public final class ProgrammingBench {
                     changes[i] = (System.nanoTime() - t) / 1e6;
                 }
                 Arrays.sort(changes);
-                System.out.printf("round %d: %d services x %d backends in %.0f ms (%.0f ms of CPU, compilers included); one changed endpoint p50 %.2f ms, p99 %.2f ms, max %.2f ms; heap %d MiB%n", round,
-                        services, backends, initial, spent, changes[changes.length / 2], changes[changes.length * 99 / 100], changes[changes.length - 1], heap());
+                System.out.printf("round %d: %d services x %d backends in %.0f ms (%.0f ms of CPU, compilers included); one changed endpoint p50 %.2f ms, p99 %.2f ms, max %.2f ms; heap %d MiB, kernel memory %d MiB, %s%n", round,
+                        services, backends, initial, spent, changes[changes.length / 2], changes[changes.length * 99 / 100], changes[changes.length - 1], heap(), kernel(), config.get("algorithm"));
                 under.deactivate();
             }
         }
@@ -75,6 +80,25 @@ public final class ProgrammingBench {
         var key = new io.patchbay.api.datapath.Struct(feature.map("lb_slots").key());
         LbTarget.SLOTS_KEY.encode(new LbKey.Slots(row.set(), 0), key);
         return LbTarget.SLOTS.decode(feature.map("lb_slots").lookup(key).orElseThrow());
+    }
+
+    /** What the kernel says that this process's maps take, MiB. */
+    private static long kernel() throws IOException {
+        long bytes = 0;
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(Path.of("/proc/self/fdinfo"))) {
+            for (Path fd : all) {
+                List<String> lines;
+                try {
+                    lines = Files.readAllLines(fd);
+                } catch (IOException e) {
+                    continue; // the directory's own, which is closed by now
+                }
+                if (lines.stream().anyMatch(l -> l.startsWith("map_type:"))) {
+                    bytes += lines.stream().filter(l -> l.startsWith("memlock:")).mapToLong(l -> Long.parseLong(l.substring(8).strip())).sum();
+                }
+            }
+        }
+        return bytes >> 20;
     }
 
     private static long cpu() {

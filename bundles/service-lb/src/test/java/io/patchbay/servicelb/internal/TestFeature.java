@@ -28,8 +28,15 @@ final class TestFeature implements FeatureRuntime, AutoCloseable {
     private final Map<String, MapHandle> handles = new HashMap<>();
     final CompletableFuture<Void> ready = new CompletableFuture<>();
 
+    private final Map<String, String> config;
+
     /** @param sizes of maps that get another size */
     TestFeature(Map<String, Integer> sizes) throws IOException {
+        this(sizes, Map.of());
+    }
+
+    TestFeature(Map<String, Integer> sizes, Map<String, String> config) throws IOException {
+        this.config = config;
         for (String object : new String[] {"bpf/service.o", "bpf/nodeport.o", "bpf/sock.o"}) {
             try (InputStream in = TestFeature.class.getClassLoader().getResourceAsStream(object)) {
                 for (MapSpec spec : ObjectSpec.parse(in.readAllBytes()).maps().values()) {
@@ -60,7 +67,7 @@ final class TestFeature implements FeatureRuntime, AutoCloseable {
 
     @Override
     public Map<String, String> config() {
-        return Map.of();
+        return config;
     }
 
     @Override
