@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Connection tracking. One entry for each connection and side: the side is the pod that a pass is about (the sender at
- * pod-egress, the receiver in pod-ingress), so the two pods of a local connection have an entry each, with their own
+ * pod-egress, the receiver in pod-ingress), or the node itself with a host firewall, so the two pods of a local connection have an entry each, with their own
  * state. `lookup` puts what is known into the context and the scratch; `commit`, behind policy, makes the entry of a new
  * connection with what service, policy and NAT left in the scratch. No other feature touches these maps.
  *
@@ -684,5 +684,21 @@ PB_STAGE(ct_lookup_pod_egress) { return ct_lookup(skb, cfg, s, true); }
 PB_STAGE(ct_lookup_pod_ingress) { return ct_lookup(skb, cfg, s, false); }
 PB_STAGE(ct_commit_pod_egress) { return ct_commit(skb, cfg, s, true); }
 PB_STAGE(ct_commit_pod_ingress) { return ct_commit(skb, cfg, s, false); }
+
+/* The node is a side only where it is a subject of policy. What it receives comes through pod-ingress then. */
+static __always_inline int ct_lookup_host(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
+{
+    return pb_flags(skb) & PB_F_HOST_POLICY ? ct_lookup(skb, cfg, s, true) : pb_next(skb, cfg);
+}
+
+static __always_inline int ct_commit_host(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
+{
+    return pb_flags(skb) & PB_F_HOST_POLICY ? ct_commit(skb, cfg, s, true) : pb_next(skb, cfg);
+}
+
+PB_STAGE(ct_lookup_host_egress) { return ct_lookup_host(skb, cfg, s); }
+PB_STAGE(ct_commit_host_egress) { return ct_commit_host(skb, cfg, s); }
+PB_STAGE(ct_lookup_netdev_egress) { return ct_lookup_host(skb, cfg, s); }
+PB_STAGE(ct_commit_netdev_egress) { return ct_commit_host(skb, cfg, s); }
 
 PB_LICENSE;

@@ -4,6 +4,7 @@
  * there (RFC 791, RFC 8200 4.5).
  */
 #include <patchbay/stage.h>
+#include <patchbay/endpoints.h>
 #include <patchbay/icmp.h>
 
 struct pb_frag_key {
@@ -172,23 +173,32 @@ static __always_inline int pb_parse_packet(struct __sk_buff *skb, struct pb_scra
     return pb_parse_l4(skb, s, l4, end);
 }
 
-/* What can't be parsed is dropped where pods are concerned; the node's own is left to the kernel. */
-static __always_inline int pb_parse(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg,
-                                    struct pb_scratch *s, bool pod)
+/* What can't be parsed is dropped where pods are concerned. */
+static __always_inline int pb_parse(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
+{
+    int err = pb_parse_packet(skb, s);
+    return err ? pb_drop(skb, cfg, s, err) : pb_next(skb, cfg);
+}
+
+/* The node's own is left to the kernel, unless policy has a say about the node: then what it can't judge is dropped, but for
+ * other protocols, which it can. */
+static __always_inline int pb_parse_netdev(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s,
+                                           const struct pb_addr *own)
 {
     int err = pb_parse_packet(skb, s);
     if (!err)
         return pb_next(skb, cfg);
-    if (pod)
-        return pb_drop(skb, cfg, s, err);
-    return pb_verdict(skb, cfg, s, PB_PASS, TC_ACT_UNSPEC);
+    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, own);
+    if (!ep || !(ep->flags & PB_EP_HOST) || !ep->policy_id)
+        return pb_verdict(skb, cfg, s, PB_PASS, TC_ACT_UNSPEC);
+    return err == PB_DROP_UNKNOWN_L4 ? pb_next(skb, cfg) : pb_drop(skb, cfg, s, err);
 }
 
-PB_STAGE(parse_pod_egress) { return pb_parse(skb, cfg, s, true); }
-PB_STAGE(parse_pod_ingress) { return pb_parse(skb, cfg, s, true); }
-PB_STAGE(parse_overlay_ingress) { return pb_parse(skb, cfg, s, true); }
-PB_STAGE(parse_host_egress) { return pb_parse(skb, cfg, s, true); }
-PB_STAGE(parse_netdev_ingress) { return pb_parse(skb, cfg, s, false); }
-PB_STAGE(parse_netdev_egress) { return pb_parse(skb, cfg, s, false); }
+PB_STAGE(parse_pod_egress) { return pb_parse(skb, cfg, s); }
+PB_STAGE(parse_pod_ingress) { return pb_parse(skb, cfg, s); }
+PB_STAGE(parse_overlay_ingress) { return pb_parse(skb, cfg, s); }
+PB_STAGE(parse_host_egress) { return pb_parse(skb, cfg, s); }
+PB_STAGE(parse_netdev_ingress) { return pb_parse_netdev(skb, cfg, s, &s->daddr); }
+PB_STAGE(parse_netdev_egress) { return pb_parse_netdev(skb, cfg, s, &s->saddr); }
 
 PB_LICENSE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * endpoint: who sends and who receives. source_check admits only what carries the address and the MAC of the pod
- * behind the device; receiver finds the pod that a packet is for, whatever the hook it came through.
+ * behind the device; receiver finds the pod that a packet is for, whatever the hook it came through. With a host firewall
+ * the node itself is a receiver too.
  */
 #include <patchbay/stage.h>
 #include <patchbay/endpoints.h>
@@ -51,10 +52,15 @@ PB_STAGE(source_check)
 static __always_inline int pb_find_receiver(struct __sk_buff *skb, struct pb_scratch *s)
 {
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
-    if (!ep || (ep->flags & PB_EP_HOST))
+    if (!ep)
         return PB_DROP_LOCAL_DELIVERY;
-    if (!(pb_flags(skb) & PB_F_LOCAL) && ep->ifindex != skb->ifindex)
+    if (ep->flags & PB_EP_HOST) {
+        /* The node: routing sends its packets here only when policy is to be asked. */
+        if (!(pb_flags(skb) & PB_F_LOCAL) || !ep->policy_id)
+            return PB_DROP_LOCAL_DELIVERY;
+    } else if (!(pb_flags(skb) & PB_F_LOCAL) && ep->ifindex != skb->ifindex) {
         return PB_DROP_LOCAL_DELIVERY;
+    }
     if (ep->flags & PB_EP_NOT_READY)
         return PB_DROP_ENDPOINT_NOT_READY;
     pb_set_endpoint(skb, s, ep);

@@ -50,11 +50,12 @@ static __always_inline __u32 pb_claimed_identity(const struct pb_ipcache_value *
     return v->identity;
 }
 
-/* Only what is for a pod of this node needs it: the node's own traffic pays for one look-up and no more. */
+/* Only what is for a pod of this node needs it, or for the node where it is a subject of policy: other traffic of the node
+ * pays for one look-up and no more. */
 PB_STAGE(src_identity_netdev_ingress)
 {
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
-    if (ep && !(ep->flags & PB_EP_HOST))
+    if (ep && (!(ep->flags & PB_EP_HOST) || ep->policy_id))
         skb->cb[PB_CB_SRC] = pb_claimed_identity(pb_ipcache_lookup(&s->saddr));
     return pb_next(skb, cfg);
 }

@@ -2,12 +2,15 @@
  * policy: may the sender send this (pod-egress), may the receiver get it (pod-ingress). Replies and related ICMP errors of
  * an allowed connection don't ask; everything else is judged packet by packet, so that a changed policy holds for open
  * connections too: by the tables, or, where conntrack says that the connection's last packet passed under this very revision
- * of them, between the same identities, by that. Semantics: docs/features/policy.md.
+ * of them, between the same identities, by that. With a host firewall the node itself is such a sender (host-egress,
+ * netdev-egress) and receiver (pod-ingress). Semantics: docs/features/policy.md.
  */
 #include <patchbay/packet.h>
 #include <patchbay/endpoints.h>
 #include <patchbay/ipcache.h>
 #include <patchbay/policy.h>
+
+#define PB_ID_WORLD 2
 
 /* What the entries say. */
 struct pb_finding {
@@ -85,6 +88,12 @@ static __always_inline bool pb_known_protocol(__u8 proto, __u32 flags)
         || (proto == IPPROTO_SCTP && (flags & PB_POLICY_SCTP));
 }
 
+/* What a node needs to be reached at all, beyond any policy: neighbour discovery and group membership (RFC 4890 4.4.1). */
+static __always_inline bool pb_host_needs(const struct pb_scratch *s)
+{
+    return s->proto == IPPROTO_ICMPV6 && ((s->icmp_type >= 130 && s->icmp_type <= 137) || s->icmp_type == 143);
+}
+
 /* Chooses the copy for this pass, the one that it has asked already if it has. The word that verdicts of this pass are remembered
  * by; 0: none are, because the word isn't whole, or another copy has come to count since the pass began. */
 static __always_inline __u32 pb_policy_begin(struct pb_scratch *s)
@@ -140,14 +149,18 @@ static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s,
     struct pb_policy_dir *dir = pb_policy_of(s);
     if (!dir)
         return PB_DROP_ENDPOINT_NOT_READY;
+    struct pb_policy_direction *d = egress ? &dir->egress : &dir->ingress;
+    bool host = s->ep_flags & PB_EP_HOST;
+    /* A node speaks more protocols than its pods: while no rule closes the direction they pass. */
     if (!pb_known_protocol(s->proto, dir->flags))
-        return PB_DROP_CT_UNKNOWN_PROTO;
+        return host && !d->closed ? 0 : PB_DROP_CT_UNKNOWN_PROTO;
+    if (host && pb_host_needs(s))
+        return 0;
     if (s->proto == IPPROTO_ICMP && s->icmp_type == ICMP_DEST_UNREACH && s->icmp_code == ICMP_FRAG_NEEDED)
         return 0;
     if (pb_to_itself(skb, s, egress))
         return 0;
 
-    struct pb_policy_direction *d = egress ? &dir->egress : &dir->ingress;
     bool icmp = s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6;
     __u16 port = icmp ? s->icmp_type : bpf_ntohs(s->dport);
     __u8 direction = egress ? PB_POLICY_EGRESS : 0;
@@ -197,5 +210,20 @@ static __always_inline int pb_policy(struct __sk_buff *skb, const volatile struc
 
 PB_STAGE(policy_egress) { return pb_policy(skb, cfg, s, true); }
 PB_STAGE(policy_ingress) { return pb_policy(skb, cfg, s, false); }
+
+/* What the node itself sends, where it is a subject. */
+static __always_inline int pb_policy_host(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
+{
+    if (!(pb_flags(skb) & PB_F_HOST_POLICY))
+        return pb_next(skb, cfg);
+    if (!skb->cb[PB_CB_DST]) {
+        struct pb_ipcache_value *v = pb_ipcache_lookup(&s->daddr);
+        skb->cb[PB_CB_DST] = v && v->identity ? v->identity : PB_ID_WORLD;
+    }
+    return pb_policy(skb, cfg, s, true);
+}
+
+PB_STAGE(policy_host_egress) { return pb_policy_host(skb, cfg, s); }
+PB_STAGE(policy_netdev_egress) { return pb_policy_host(skb, cfg, s); }
 
 PB_LICENSE;

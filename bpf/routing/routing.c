@@ -73,6 +73,9 @@ static __always_inline int decide(struct __sk_buff *skb, struct pb_scratch *s, b
         if (!from_pod)
             return PB_DROP_UNROUTABLE;
         pb_set_route(skb, PB_ROUTE_HOST);
+        /* The node is a subject of policy: leave sends the packet to it as to a pod. */
+        if (ep && ep->policy_id)
+            s->dst_ep = ep->id;
         return GO_NEXT;
     }
     if (is_multicast(&s->daddr))
@@ -124,6 +127,8 @@ PB_STAGE(route_overlay_ingress)
             return pb_to_pod_ingress(skb, cfg);
     } else if (n && is_own_address(n, ep, &s->daddr)) {
         pb_set_route(skb, PB_ROUTE_HOST);
+        if (ep && ep->policy_id)
+            return pb_to_pod_ingress(skb, cfg);
         code = to_host(skb, n, &act);
     }
     return pb_verdict(skb, cfg, s, code, act);
@@ -132,14 +137,31 @@ PB_STAGE(route_overlay_ingress)
 PB_STAGE(route_netdev_ingress)
 {
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
-    if (!ep || (ep->flags & PB_EP_HOST))
+    if (!ep)
         return pb_next(skb, cfg);
+    if (ep->flags & PB_EP_HOST) {
+        if (!ep->policy_id)
+            return pb_next(skb, cfg);
+        pb_set_route(skb, PB_ROUTE_HOST);
+        return pb_to_pod_ingress(skb, cfg);
+    }
     choose_pod(s, ep);
     pb_set_route(skb, PB_ROUTE_LOCAL);
     int code = pb_hop(skb);
     if (!code)
         return pb_to_pod_ingress(skb, cfg);
     return pb_drop(skb, cfg, s, code);
+}
+
+/* The end of pod-ingress for the node itself: policy has let the packet pass. */
+static __always_inline int deliver_host(struct __sk_buff *skb, int *act)
+{
+    if (pb_hook_entered(skb) == PB_HOOK_NETDEV_INGRESS) {
+        *act = TC_ACT_UNSPEC;
+        return PB_TO_STACK;
+    }
+    struct pb_node_config *n = node();
+    return n ? to_host(skb, n, act) : PB_DROP_NO_CONFIG;
 }
 
 /* The end of pod-ingress: into the pod. */
@@ -150,6 +172,10 @@ PB_STAGE(deliver)
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
     if (!ep) {
         code = PB_DROP_LOCAL_DELIVERY;
+        goto out;
+    }
+    if (ep->flags & PB_EP_HOST) {
+        code = deliver_host(skb, &act);
         goto out;
     }
     code = pb_set_macs(skb, ep->mac, ep->host_mac);
@@ -180,6 +206,8 @@ static __always_inline int leave(struct __sk_buff *skb, const volatile struct pb
     __u32 route = pb_route(skb);
     if (route != PB_ROUTE_HOST && route != PB_ROUTE_NETWORK)
         return pb_next(skb, cfg); /* an overlay that nobody serves: the end drops it */
+    if (route == PB_ROUTE_HOST && s->dst_ep)
+        return pb_to_pod_ingress(skb, cfg);
     if (n && route == PB_ROUTE_HOST) {
         code = to_host(skb, n, &act);
     } else if (n && n->netdev_ifindex) {

@@ -96,7 +96,7 @@ bench_agent() {
     local services identities pods
     services=$(bench_client -n node1 service list -o json | jq length)
     identities=$(bench_client -n node1 identity list -o json | jq length)
-    pods=$(bench_client -n node1 endpoint list -o json | jq length)
+    pods=$(bench_client -n node1 endpoint list -o json | jq 'map(select(.pod != "")) | length')
     agent_kubelet CONT
     local rss=$rss_add
     [ "$rss_start" -le "$rss" ] || rss=$rss_start

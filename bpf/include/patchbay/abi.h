@@ -117,6 +117,7 @@ enum pb_cb {
 #define PB_F_ICMPERR    (1u << 18) /* ICMP error; the tuple in the scratch is that of the packet it is about */
 #define PB_F_MASQ       (1u << 19) /* leaves with a node address */
 #define PB_F_HOST       (1u << 20) /* sent by this node's own stack */
+#define PB_F_HOST_POLICY (1u << 21) /* and the node is a subject of policy (host firewall): scratch.ep_* is the node's own endpoint */
 
 enum pb_ct_state { PB_CT_NONE = 0, PB_CT_NEW = 1, PB_CT_ESTABLISHED = 2, PB_CT_REPLY = 3, PB_CT_RELATED = 4 };
 enum pb_route {
@@ -216,7 +217,7 @@ struct pb_endpoint {
     __u8 mac[6];             /* the pod's own */
     __u8 host_mac[6];        /* of the host-side veth */
     __u32 identity;
-    __u32 policy_id;         /* policy class; 0 = not computed, policy drops */
+    __u32 policy_id;         /* policy class; 0 = not computed, policy drops; PB_EP_HOST: 0 = no host firewall, policy isn't asked */
     __u32 flags;             /* enum pb_ep_flags */
     __u32 spare[4];
 };

@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A pod's attachment on this node. Immutable; a change makes a new one.
+ * A pod's attachment on this node, or the node itself ({@link #HOST}). Immutable; a change makes a new one.
  *
- * @param id          1 to 65535, stable over restarts
+ * @param id          1 to 65534, stable over restarts
  * @param device      host-side veth, {@code lxc…}
  * @param mac         of the pod's side
  * @param hostMac     of the host's side
@@ -20,6 +20,13 @@ import java.util.Map;
 public record Endpoint(int id, String containerId, String namespace, String pod, String podUid, List<IpAddress> addresses, int ifindex,
                        String device, byte[] mac, byte[] hostMac, String netns, int identity, LabelSet labels, Map<String, String> annotations,
                        Map<String, Integer> namedPorts, int policyId, int flags, State state) {
+    /** Number of the node itself: an endpoint of identity 1 without container and pod, whose addresses are the node's own. */
+    public static final int HOST = 65535;
+
+    public boolean isHost() {
+        return id == HOST;
+    }
+
     /** States and their names are those of {@code endpoint list}. */
     public enum State {
         WAITING_FOR_IDENTITY("waiting-for-identity"), REGENERATING("regenerating"), READY("ready"), RESTORING("restoring"),
@@ -63,8 +70,8 @@ public record Endpoint(int id, String containerId, String namespace, String pod,
                 itsPorts, policyId, flags, state);
     }
 
-    /** {@code namespace/pod}. */
+    /** {@code namespace/pod}; the node: {@code host}. */
     public String name() {
-        return namespace + "/" + pod;
+        return isHost() ? "host" : namespace + "/" + pod;
     }
 }

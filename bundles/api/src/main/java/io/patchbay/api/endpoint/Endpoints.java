@@ -9,12 +9,18 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import org.osgi.annotation.versioning.ProviderType;
 
-/** The pods of this node. Thread-safe. */
+/** The pods of this node, and the node itself as an endpoint. Thread-safe. */
 @ProviderType
 public interface Endpoints {
     Collection<Endpoint> list();
 
     Optional<Endpoint> get(int id);
+
+    /**
+     * The node itself, number {@link Endpoint#HOST}, which is in no list of pods; empty until its addresses are known. Its policy class is
+     * 0 unless somebody set one: then policy is not asked about the node (host firewall).
+     */
+    Optional<Endpoint> host();
 
     Optional<Endpoint> byAddress(IpAddress address);
 
@@ -30,10 +36,10 @@ public interface Endpoints {
     /** What is wrong with one, from the kernel's state; empty: nothing. For CNI CHECK. */
     List<String> check(String containerId, String ifname);
 
-    /** Sets policy classes in the kernel in one batch: endpoint id to policy id. */
+    /** Sets policy classes in the kernel in one batch: endpoint id to policy id. {@link Endpoint#HOST} too; there 0 takes it away. */
     CompletableFuture<Void> setPolicy(Map<Integer, Integer> policyIds);
 
-    /** Sets and clears bits of enum pb_ep_flags. */
+    /** Sets and clears bits of enum pb_ep_flags; of {@link Endpoint#HOST} too. */
     CompletableFuture<Void> setFlags(int id, int set, int clear);
 
     /** First all, then each change in order. */
@@ -43,6 +49,10 @@ public interface Endpoints {
         void put(Endpoint endpoint);
 
         void removed(Endpoint endpoint);
+
+        /** The node itself, when it becomes known and whenever it changes. */
+        default void host(Endpoint node) {
+        }
     }
 
     /** A container's interface. */

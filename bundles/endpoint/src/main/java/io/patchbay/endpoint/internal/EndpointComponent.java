@@ -44,7 +44,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The pods' attachments as a service. Restored at the start ({@link Restore}), made and taken away on request ({@link EndpointMaker}), changed
- * with their pods ({@link PodChanges}), each on one of a few {@link Workers}; the state itself is in {@link EndpointTable}. Stopping takes
+ * with their pods ({@link PodChanges}), the node among them ({@link NodeEndpoint}), each on one of a few {@link Workers}; the state itself is in {@link EndpointTable}. Stopping takes
  * nothing away.
  */
 @Component(service = {Endpoints.class, EndpointComponent.class}, immediate = true)
@@ -66,6 +66,7 @@ public final class EndpointComponent implements Endpoints {
     private final EndpointMaker maker;
     private final Restore restore;
     private final PodChanges pods;
+    private final NodeEndpoint host;
     private final CompletableFuture<Void> restored = new CompletableFuture<>();
     private final AtomicBoolean rehearsed = new AtomicBoolean();
     private Set<Integer> suspects = Set.of();
@@ -87,6 +88,7 @@ public final class EndpointComponent implements Endpoints {
         Set<Integer> held = ConcurrentHashMap.newKeySet();
         this.maker = new EndpointMaker(tables, identities, ipcache, devices, store, table, steps, held);
         this.restore = new Restore(store, devices, kernel, ipcache, table, maker);
+        this.host = new NodeEndpoint(tables, table);
         this.pods = new PodChanges(tables, identities, ipcache, table, log, steps, workers, held, scope,
                 runtime.duration("identity-grace"));
     }
@@ -133,9 +135,7 @@ public final class EndpointComponent implements Endpoints {
     }
 
     private void hostAddresses(LocalNode n) {
-        Set<IpAddress> all = new HashSet<>(n.addresses());
-        all.addAll(n.routers());
-        table.hostAddresses(all, n.host().ifindex());
+        host.is(n);
         // records and the node's addresses are all there is: the rest of the map is nobody's
         reconciler.synced();
         reconciler.flush().whenComplete((x, error) -> {
@@ -155,6 +155,7 @@ public final class EndpointComponent implements Endpoints {
 
     private void follow() {
         pods.follow();
+        host.follow(scope);
         scope.every("endpoint-sweep", SWEEP, () -> {
             sweep();
             return null;
@@ -219,6 +220,11 @@ public final class EndpointComponent implements Endpoints {
     }
 
     @Override
+    public Optional<Endpoint> host() {
+        return table.host();
+    }
+
+    @Override
     public Optional<Endpoint> byAddress(IpAddress address) {
         return table.byAddress(address);
     }
@@ -250,12 +256,19 @@ public final class EndpointComponent implements Endpoints {
         return kernel.lookup(new Struct(kernel.key()).set("", a)).map(MapEntry.VALUE::decode);
     }
 
-    /** Endpoints as the kernel has them, by number. */
+    /** Pods, and the node itself where its addresses are known. */
+    List<Endpoint> listWithHost() {
+        List<Endpoint> all = new ArrayList<>(table.list());
+        table.host().ifPresent(all::add);
+        return all;
+    }
+
+    /** Endpoints as the kernel has them, by number, the node itself among them. */
     Map<Integer, MapEntry> kernelEntries() {
         Map<Integer, MapEntry> result = new HashMap<>();
         kernel.entries().forEach((k, v) -> {
             MapEntry e = MapEntry.VALUE.decode(v);
-            if (!e.isHost()) result.put(e.id(), e);
+            result.put(e.isHost() ? Endpoint.HOST : e.id(), e);
         });
         return result;
     }
@@ -272,7 +285,8 @@ public final class EndpointComponent implements Endpoints {
 
     @Override
     public CompletableFuture<Void> setFlags(int id, int set, int clear) {
-        table.update(id, "", e -> e.withFlags(set, clear));
+        if (id == Endpoint.HOST) table.hostFlags(set, clear);
+        else table.update(id, "", e -> e.withFlags(set, clear));
         return table.flush();
     }
 

@@ -41,19 +41,19 @@ public final class EndpointGetCommand implements ShellCommand {
 
     @Override
     public List<String> help() {
-        return List.of("Usage: endpoint get ID|NAMESPACE/POD", "", "Example: endpoint get default/web-1");
+        return List.of("Usage: endpoint get ID|NAMESPACE/POD|host", "", "Example: endpoint get default/web-1");
     }
 
     @Override
     public List<String> complete(List<String> words) {
-        return endpoints.list().stream().map(Endpoint::name).toList();
+        return endpoints.listWithHost().stream().map(Endpoint::name).toList();
     }
 
     /** By number or name. */
     static Optional<Endpoint> find(EndpointComponent endpoints, List<String> words) throws UsageException {
         if (words.size() != 1) throw new UsageException("the number or the namespace/name of one endpoint is needed");
         String word = words.get(0);
-        return endpoints.list().stream().filter(e -> word.equals(Integer.toString(e.id())) || word.equals(e.name())).findFirst();
+        return endpoints.listWithHost().stream().filter(e -> word.equals(Integer.toString(e.id())) || word.equals(e.name())).findFirst();
     }
 
     @Override

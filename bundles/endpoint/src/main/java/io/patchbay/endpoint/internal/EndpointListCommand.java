@@ -41,7 +41,7 @@ public final class EndpointListCommand implements ShellCommand {
 
     @Override
     public String summary() {
-        return "Pods of this node, with identity and policy as the kernel has them";
+        return "Pods of this node and the node itself, with identity and policy as the kernel has them";
     }
 
     @Override
@@ -55,20 +55,20 @@ public final class EndpointListCommand implements ShellCommand {
         Map<Integer, MapEntry> kernel = endpoints.kernelEntries();
         if (options.output("text", "json").equals("json")) {
             JsonArrayBuilder list = Json.createArrayBuilder();
-            for (Endpoint e : endpoints.list()) list.add(EndpointJson.of(e, kernel.get(e.id()), enforced(kernel.get(e.id()))));
+            for (Endpoint e : endpoints.listWithHost()) list.add(EndpointJson.of(e, kernel.get(e.id()), enforced(kernel.get(e.id()))));
             context.out().println(list.build());
             return 0;
         }
         TextTable table = new TextTable("ENDPOINT", "POLICY (ingress)", "POLICY (egress)", "IDENTITY", "LABELS (source:key[=value])", "IPv6", "IPv4", "STATUS");
         table.row("", "ENFORCEMENT", "ENFORCEMENT");
-        for (Endpoint e : endpoints.list()) {
+        for (Endpoint e : endpoints.listWithHost()) {
             MapEntry k = kernel.get(e.id());
             List<String> labels = e.labels().labels().stream().map(Object::toString).toList();
             String identity = k == null || k.identity() == 0 ? "<no label id>" : Integer.toString(k.identity());
             Optional<PolicyEnforcement.Directions> d = enforced(k);
             table.row(Integer.toString(e.id()), text(k, AUDIT_IN, d.map(PolicyEnforcement.Directions::ingress)),
                     text(k, AUDIT_OUT, d.map(PolicyEnforcement.Directions::egress)), identity, labels.isEmpty() ? "no labels" : labels.get(0),
-                    EndpointJson.address(e, false), EndpointJson.address(e, true), e.state().text());
+                    e.isHost() ? "" : EndpointJson.address(e, false), e.isHost() ? "" : EndpointJson.address(e, true), e.state().text());
             labels.stream().skip(1).forEach(l -> table.row("", "", "", "", l));
         }
         table.print(context.out());
@@ -80,8 +80,9 @@ public final class EndpointListCommand implements ShellCommand {
         return k == null || p == null ? Optional.empty() : p.of(k.policyId());
     }
 
-    /** Without a class nothing passes, if policy is there at all. */
+    /** Without a class nothing passes, if policy is there at all; but at the node itself it is not asked then. */
     private String text(MapEntry k, int audit, Optional<Boolean> enforced) {
+        if (k != null && k.isHost() && k.policyId() == 0) return "Disabled";
         if (k == null || enforced.isEmpty()) return enforcement == null ? "Disabled" : "Unknown";
         if (!enforced.get()) return "Disabled";
         return (k.flags() & audit) != 0 ? "Disabled (Audit)" : "Enabled";

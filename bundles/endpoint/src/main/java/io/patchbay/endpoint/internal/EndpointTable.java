@@ -2,6 +2,7 @@ package io.patchbay.endpoint.internal;
 
 import io.patchbay.api.endpoint.Endpoint;
 import io.patchbay.api.endpoint.Endpoints;
+import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.reconcile.Reconciler;
 import java.util.ArrayList;
@@ -23,7 +24,8 @@ import java.util.function.UnaryOperator;
  * lock, so that all three see the same order. Thread-safe.
  */
 final class EndpointTable {
-    private static final int MOST = 65535;
+    private static final int HOST_IDENTITY = 1;
+    private static final int MOST = Endpoint.HOST - 1;
 
     private static final class Live {
         private final EndpointRecord record;
@@ -48,6 +50,11 @@ final class EndpointTable {
     private final Set<Integer> reserved = new TreeSet<>();
     private final Subscribers subscribers = new Subscribers();
     private Set<IpAddress> hostAddresses = Set.of();
+    /** The node itself; null until its addresses are known. */
+    private Endpoint host;
+    /** What the kernel had of the node's policy class and flags: in force until somebody sets others. */
+    private int hostPolicy;
+    private int hostFlags;
     private int last;
 
     EndpointTable(Reconciler<IpAddress, MapEntry> map, EndpointLog log) {
@@ -150,6 +157,7 @@ final class EndpointTable {
         Map<IpAddress, MapEntry> puts = new LinkedHashMap<>();
         List<Endpoint> changed = new ArrayList<>();
         policies.forEach((id, policy) -> {
+            if (id == Endpoint.HOST) hostPolicy(policy);
             Live l = live.get(id);
             if (l == null) return;
             l.policyChanges++;
@@ -163,13 +171,48 @@ final class EndpointTable {
         changed.forEach(subscribers::put);
     }
 
-    /** The node's own addresses, so that nothing takes them for a pod's. */
-    synchronized void hostAddresses(Set<IpAddress> addresses, int ifindex) {
+    /** What an earlier run left in the kernel for the node itself. */
+    synchronized void hostFound(int policyId, int flags) {
+        hostPolicy = policyId;
+        hostFlags = flags;
+    }
+
+    /** The node's own addresses, so that nothing takes them for a pod's, and the node as an endpoint. */
+    synchronized void hostIs(Collection<IpAddress> addresses, int ifindex, String device, LabelSet labels) {
+        if (host != null) {
+            hostPolicy = host.policyId();
+            hostFlags = host.flags();
+        }
+        host = new Endpoint(Endpoint.HOST, "", "", "", "", List.copyOf(addresses), ifindex, device, new byte[6], new byte[6], "", HOST_IDENTITY, labels,
+                Map.of(), Map.of(), hostPolicy, hostFlags, Endpoint.State.READY);
+        hostToKernel();
+    }
+
+    private void hostToKernel() {
         Map<IpAddress, MapEntry> puts = new HashMap<>();
-        for (IpAddress a : addresses) if (!byAddress.containsKey(a)) puts.put(a, MapEntry.host(ifindex));
+        for (IpAddress a : host.addresses()) if (!byAddress.containsKey(a)) puts.put(a, MapEntry.host(host));
         List<IpAddress> gone = hostAddresses.stream().filter(a -> !puts.containsKey(a) && !byAddress.containsKey(a)).toList();
         map.change(puts, gone);
         hostAddresses = Set.copyOf(puts.keySet());
+        subscribers.host(host);
+    }
+
+    /** Nothing while the node's addresses are not known. */
+    private void hostPolicy(int policyId) {
+        if (host == null || host.policyId() == policyId) return;
+        host = host.withPolicy(policyId);
+        log.add(Endpoint.HOST, true, host.state(), "Policy class " + policyId);
+        hostToKernel();
+    }
+
+    synchronized void hostFlags(int set, int clear) {
+        if (host == null) return;
+        host = host.withFlags(set, clear);
+        hostToKernel();
+    }
+
+    synchronized Optional<Endpoint> host() {
+        return Optional.ofNullable(host);
     }
 
     CompletableFuture<Void> flush() {
@@ -210,6 +253,6 @@ final class EndpointTable {
     }
 
     synchronized AutoCloseable subscribe(Executor executor, Endpoints.Listener listener) {
-        return subscribers.add(executor, listener, list());
+        return subscribers.add(executor, listener, list(), host);
     }
 }

@@ -19,8 +19,8 @@ record MapEntry(int ifindex, int id, String mac, String hostMac, int identity, i
     }
 
     /** An address of the node itself. */
-    static MapEntry host(int ifindex) {
-        return new MapEntry(ifindex, 0, NO_MAC, NO_MAC, 1, 0, HOST);
+    static MapEntry host(Endpoint node) {
+        return new MapEntry(node.ifindex(), node.id(), NO_MAC, NO_MAC, node.identity(), node.policyId(), node.flags() | HOST);
     }
 
     boolean isHost() {

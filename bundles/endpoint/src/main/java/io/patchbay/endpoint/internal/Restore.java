@@ -44,6 +44,8 @@ final class Restore {
         links.values().forEach(l -> byIndex.put(l.index(), l));
         Map<IpAddress, MapEntry> inKernel = new HashMap<>();
         kernel.entries().forEach((k, v) -> inKernel.put(MapEntry.KEY.decode(k), MapEntry.VALUE.decode(v)));
+        inKernel.values().stream().filter(MapEntry::isHost).filter(e -> e.policyId() != 0 || e.flags() != MapEntry.HOST).findFirst()
+                .ifPresent(e -> table.hostFound(e.policyId(), e.flags() & ~MapEntry.HOST));
         List<EndpointRecord> records = new ArrayList<>(store.load());
         records.addAll(recover(records, inKernel, byIndex));
         List<EndpointRecord> gone = new ArrayList<>();

@@ -16,10 +16,11 @@ final class Subscribers {
 
     private final List<One> all = new CopyOnWriteArrayList<>();
 
-    AutoCloseable add(Executor executor, Endpoints.Listener listener, Collection<Endpoint> now) {
+    AutoCloseable add(Executor executor, Endpoints.Listener listener, Collection<Endpoint> now, Endpoint host) {
         One one = new One(executor, listener);
         all.add(one);
         for (Endpoint e : now) run(one, l -> l.put(e));
+        if (host != null) run(one, l -> l.host(host));
         return () -> all.remove(one);
     }
 
@@ -29,6 +30,10 @@ final class Subscribers {
 
     void removed(Endpoint e) {
         all.forEach(one -> run(one, l -> l.removed(e)));
+    }
+
+    void host(Endpoint node) {
+        all.forEach(one -> run(one, l -> l.host(node)));
     }
 
     private static void run(One one, Consumer<Endpoints.Listener> call) {

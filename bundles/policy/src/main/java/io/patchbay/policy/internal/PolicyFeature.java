@@ -117,7 +117,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     private static PolicyOptions options(Map<String, String> config) {
         PolicyOptions.Mode mode = PolicyOptions.Mode.valueOf(config.getOrDefault("enable-policy", "default").toUpperCase(Locale.ROOT));
         return new PolicyOptions(config.getOrDefault("cluster-name", "default"), flag(config, "policy-default-local-cluster", true), mode,
-                flag(config, "allow-localhost", true), false, config.getOrDefault("network-policy", "kubernetes").equals("cilium"),
+                flag(config, "allow-localhost", true), flag(config, "enable-host-firewall", false), config.getOrDefault("network-policy", "kubernetes").equals("cilium"),
                 flag(config, "enable-sctp", false));
     }
 
@@ -157,6 +157,11 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
             public void removed(Endpoint endpoint) {
                 guarded(() -> control.endpointGone(endpoint.id()));
             }
+
+            @Override
+            public void host(Endpoint node) {
+                guarded(() -> PolicyFeature.this.host(node));
+            }
         }));
         control.opened().thenRun(runtime::ready);
         Runnable rules = control::wake;
@@ -177,6 +182,17 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     @Deactivate
     void deactivate() {
         scope.close();
+    }
+
+    /** With a host firewall the node is an endpoint as others; without, a class that an earlier configuration gave it is taken away. */
+    private void host(Endpoint node) {
+        if (options.hostFirewall()) {
+            control.endpoint(node);
+        } else if (node.policyId() != 0) {
+            endpoints.setPolicy(Map.of(Endpoint.HOST, 0)).whenComplete((x, error) -> {
+                if (error != null) failed(error);
+            });
+        }
     }
 
     private <K, R> void follow(Table<K, R> table, Runnable changed) {

@@ -40,6 +40,7 @@ final class CompiledCluster {
         final String node;
         final Cluster cluster;
         final PolicyEngine engine;
+        final boolean sctp;
         final Map<LabelSet, Integer> identities = new HashMap<>();
         final Map<Prefix, Integer> prefixes = new HashMap<>();
         final Map<List<Object>, Integer> peerClasses = new HashMap<>();
@@ -51,6 +52,7 @@ final class CompiledCluster {
             this.node = node;
             this.cluster = cluster;
             this.engine = new PolicyEngine(options, new Cookies());
+            this.sctp = options.sctp();
         }
 
         /** The members that this demand makes necessary, besides those there are. */
@@ -167,7 +169,7 @@ final class CompiledCluster {
         return verdict(c, CompiledCluster::decide);
     }
 
-    /** Every direction of every pod by this judge, those of nodes by the compiled tables; nothing is decided before it. */
+    /** Every direction of every pod and node by this judge; nothing is decided before it. */
     int verdictBy(Judge judge, Connection c) {
         int reason = side(c, c.source(), c.destination(), Direction.EGRESS, judge);
         return reason != 0 ? reason : side(c, c.destination(), c.source(), Direction.INGRESS, judge);
@@ -175,7 +177,7 @@ final class CompiledCluster {
 
     private int verdict(Connection c, Judge judge) {
         boolean known = c.protocol() == 1 || c.protocol() == 6 || c.protocol() == 17 || c.protocol() == 58 || c.protocol() == 132 && options.sctp();
-        if (!known) return 137;
+        if (!known && (pod(c.source()) != null || pod(c.destination()) != null)) return 137;
         if (c.protocol() == 1 && c.icmpType() == 3 && c.icmpCode() == 4) return 0;
         Cluster.Pod from = pod(c.source());
         Cluster.Pod to = pod(c.destination());
@@ -189,11 +191,14 @@ final class CompiledCluster {
         if (pod == null && node == null) return 0;
         NodeView view = views.get(pod != null ? pod.node() : node.name());
         SubjectClass sc = pod != null ? new SubjectClass(pod.labels(), false, pod.ports()) : new SubjectClass(node.labels(), true, Map.of());
-        return (pod != null ? judge : (Judge) CompiledCluster::decide).judge(view, sc, subject, peer, direction, c);
+        return judge.judge(view, sc, subject, peer, direction, c);
     }
 
     private static int decide(NodeView view, SubjectClass sc, IpAddress subject, IpAddress peer, Direction direction, Connection c) {
         PolicyMap map = view.engine.table(view.classOf(sc));
+        boolean known = Set.of(1, 6, 17, 58, 132).contains(c.protocol()) && (c.protocol() != 132 || view.sctp);
+        if (!known && sc.host()) return map.table(direction).enforced() ? 137 : 0;
+        if (sc.host() && c.protocol() == 58 && (c.icmpType() >= 130 && c.icmpType() <= 137 || c.icmpType() == 143)) return 0;
         int[] ids = view.lookup(peer);
         DirectionTable.Decision decision = map.table(direction).decide(ids[0], ids[1], c.protocol(), c.isIcmp() ? c.icmpType() : c.port());
         return decision.allowed() ? 0 : decision.entry() == null ? 133 : 181;

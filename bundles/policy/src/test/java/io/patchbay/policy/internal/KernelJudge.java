@@ -45,11 +45,19 @@ final class KernelJudge implements AutoCloseable {
         view.prefixes.forEach(programs::prefix);
         for (Cluster.Pod p : view.cluster.pods()) for (IpAddress a : p.addresses()) address(view, a);
         for (Cluster.Node n : view.cluster.nodes()) for (IpAddress a : n.addresses()) address(view, a);
-        programs.endpoint(subject, view.lookup(subject)[0], policyId, 0);
         boolean out = direction == Direction.EGRESS;
         int port = c.isIcmp() ? c.icmpType() << 8 | c.icmpCode() : c.port();
-        int code = programs.run(out ? Programs.POD_EGRESS : Programs.POD_INGRESS,
-                Programs.packet(out ? subject : peer, out ? peer : subject, c.protocol(), port));
+        byte[] packet = Programs.packet(out ? subject : peer, out ? peer : subject, c.protocol(), port);
+        int code;
+        if (sc.host()) {
+            programs.host(subject, written.hostFirewall() ? policyId : 0, 0);
+            code = programs.run(out ? Programs.NETDEV_EGRESS : Programs.NETDEV_INGRESS, packet);
+            // behind policy this generation has nothing for the node: what passed meets the end
+            if (code == Programs.TO_STACK || code == Programs.LEFT_ALONE) code = Programs.PASSED;
+        } else {
+            programs.endpoint(subject, view.lookup(subject)[0], policyId, 0);
+            code = programs.run(out ? Programs.POD_EGRESS : Programs.POD_INGRESS, packet);
+        }
         packets++;
         tables.discard(retired);
         tables.discard(tables.leftovers());

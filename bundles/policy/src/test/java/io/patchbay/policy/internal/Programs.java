@@ -20,20 +20,30 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
- * The real programs of a pod's two hooks as one small generation with maps of its own, asked by test runs: parse, source check or receiver, the
- * peer's identity, conntrack if asked for, policy, end. What reaches the end counts as unroutable (150): that is "policy let it pass".
+ * The real programs of a pod's two hooks and of the node's own as one small generation with maps of its own, asked by test runs: parse, source
+ * check or receiver, the peer's identity, conntrack if asked for, policy, routing if asked for, end. Without routing, what reaches the end of a pod's hook
+ * counts as unroutable (150): that is "policy let it pass".
  */
 final class Programs implements AutoCloseable {
     static final int POD_EGRESS = 0;
     static final int POD_INGRESS = 1;
+    static final int OVERLAY_INGRESS = 2;
+    static final int NETDEV_INGRESS = 3;
+    static final int NETDEV_EGRESS = 4;
+    static final int HOST_EGRESS = 5;
     static final int PASSED = 150;
+    static final int TO_STACK = 2;
+    static final int LEFT_ALONE = 7;
     /** The device of test runs. */
     static final int IFINDEX = 1;
+    /** PB_EP_HOST. */
+    private static final int HOST = 1;
     static final byte[] POD_MAC = {2, 0, 0, 0, 0, 1};
     private static final byte[] OTHER_MAC = {2, 0, 0, 0, 0, 2};
     private static final int[] NO_CODES = new int[256];
@@ -42,41 +52,69 @@ final class Programs implements AutoCloseable {
     private final Map<String, MapHandle> handles = new LinkedHashMap<>();
     private final List<BpfObject> objects = new ArrayList<>();
     private final Map<String, Integer> places = new LinkedHashMap<>();
-    private final BpfProgram egress;
-    private final BpfProgram ingress;
+    private final Map<Integer, BpfProgram> entries = new HashMap<>();
     final BpfProgram policyEgress;
     final BpfProgram policyIngress;
 
     private record Stage(String feature, String object, String program, int hook, int order) {
     }
 
+    private static Stage stage(int hook, int order, String feature, String program) {
+        return new Stage(feature, switch (feature) {
+            case "datapath" -> program.startsWith("end") ? "end" : "parse";
+            default -> feature;
+        }, program, hook, order);
+    }
+
     private static final List<List<Stage>> CHAINS = List.of(
-            List.of(new Stage("datapath", "parse", "parse_pod_egress", 0, 100), new Stage("endpoint", "endpoint", "source_check", 0, 200),
-                    new Stage("identity", "identity", "dst_identity_pod_egress", 0, 450), new Stage("conntrack", "conntrack", "ct_lookup_pod_egress", 0, 500),
-                    new Stage("policy", "policy", "policy_egress", 0, 600), new Stage("conntrack", "conntrack", "ct_commit_pod_egress", 0, 700),
-                    new Stage("datapath", "end", "end_pod_egress", 0, 65535)),
-            List.of(new Stage("datapath", "parse", "parse_pod_ingress", 1, 100), new Stage("identity", "identity", "src_identity_pod_ingress", 1, 150),
-                    new Stage("endpoint", "endpoint", "receiver", 1, 200), new Stage("conntrack", "conntrack", "ct_lookup_pod_ingress", 1, 300),
-                    new Stage("policy", "policy", "policy_ingress", 1, 400), new Stage("conntrack", "conntrack", "ct_commit_pod_ingress", 1, 500),
-                    new Stage("datapath", "end", "end_pod_ingress", 1, 65535)));
+            List.of(stage(0, 100, "datapath", "parse_pod_egress"), stage(0, 200, "endpoint", "source_check"),
+                    stage(0, 450, "identity", "dst_identity_pod_egress"), stage(0, 500, "conntrack", "ct_lookup_pod_egress"),
+                    stage(0, 600, "policy", "policy_egress"), stage(0, 700, "conntrack", "ct_commit_pod_egress"),
+                    stage(0, 800, "routing", "route_pod_egress"), stage(0, 950, "routing", "leave_pod_egress"),
+                    stage(0, 65535, "datapath", "end_pod_egress")),
+            List.of(stage(1, 100, "datapath", "parse_pod_ingress"), stage(1, 150, "identity", "src_identity_pod_ingress"),
+                    stage(1, 200, "endpoint", "receiver"), stage(1, 300, "conntrack", "ct_lookup_pod_ingress"),
+                    stage(1, 400, "policy", "policy_ingress"), stage(1, 500, "conntrack", "ct_commit_pod_ingress"),
+                    stage(1, 700, "routing", "deliver"), stage(1, 65535, "datapath", "end_pod_ingress")),
+            List.of(stage(2, 100, "datapath", "parse_overlay_ingress"), stage(2, 800, "routing", "route_overlay_ingress"),
+                    stage(2, 65535, "datapath", "end_overlay_ingress")),
+            List.of(stage(3, 100, "datapath", "parse_netdev_ingress"), stage(3, 450, "identity", "src_identity_netdev_ingress"),
+                    stage(3, 800, "routing", "route_netdev_ingress"), stage(3, 65535, "datapath", "end_netdev_ingress")),
+            List.of(stage(4, 100, "datapath", "parse_netdev_egress"), stage(4, 150, "node", "host_sender"),
+                    stage(4, 200, "conntrack", "ct_lookup_netdev_egress"), stage(4, 220, "policy", "policy_netdev_egress"),
+                    stage(4, 250, "conntrack", "ct_commit_netdev_egress"), stage(4, 65535, "datapath", "end_netdev_egress")),
+            List.of(stage(5, 100, "datapath", "parse_host_egress"), stage(5, 200, "node", "host_source"),
+                    stage(5, 450, "identity", "dst_identity_host_egress"), stage(5, 500, "conntrack", "ct_lookup_host_egress"),
+                    stage(5, 600, "policy", "policy_host_egress"), stage(5, 700, "conntrack", "ct_commit_host_egress"),
+                    stage(5, 800, "routing", "route_host_egress"), stage(5, 950, "routing", "leave_host_egress"),
+                    stage(5, 65535, "datapath", "end_host_egress")));
 
     /** Without conntrack: every packet asks. */
     Programs() {
-        this(false);
+        this(false, false);
     }
 
     Programs(boolean conntrack) {
+        this(conntrack, false);
+    }
+
+    /** @param routing what passed goes on to where it is for: verdicts of the datapath instead of {@link #PASSED} */
+    Programs(boolean conntrack, boolean routing) {
         Map<String, ObjectSpec> specs = new LinkedHashMap<>();
         Map<String, LoadOptions.Builder> options = new LinkedHashMap<>();
+        int podIngress = 2 + (int) CHAINS.get(0).stream().filter(s -> conntrack || !s.feature.equals("conntrack"))
+                .filter(s -> routing || !s.feature.equals("routing")).count();
         int index = 0;
         for (List<Stage> all : CHAINS) {
-            List<Stage> chain = all.stream().filter(s -> conntrack || !s.feature.equals("conntrack")).toList();
+            List<Stage> chain = all.stream().filter(s -> conntrack || !s.feature.equals("conntrack"))
+                    .filter(s -> routing || !s.feature.equals("routing") || s.program.equals("route_netdev_ingress")).toList();
             for (int i = 0; i < chain.size(); i++) {
                 Stage s = chain.get(i);
                 specs.computeIfAbsent(s.object, o -> ObjectSpec.parse(compile(s.feature, o)));
                 String cfg = "pb_cfg_" + s.program;
                 options.computeIfAbsent(s.object, o -> LoadOptions.builder().name(o)).constant(cfg + ".hook", s.hook).constant(cfg + ".order", s.order)
-                        .constant(cfg + ".next", index + 1).constant(cfg + ".last", i + 1 == chain.size() ? 1 : 0);
+                        .constant(cfg + ".next", index + 1).constant(cfg + ".last", i + 1 == chain.size() ? 1 : 0)
+                        .constant(cfg + ".pod_ingress", podIngress);
                 places.put(s.program, index++);
             }
         }
@@ -88,10 +126,11 @@ final class Programs implements AutoCloseable {
             objects.add(loaded);
             loaded.programs().forEach((name, program) -> maps.get("pb_chain").setProgram(places.get(name), program));
         });
-        egress = program("parse_pod_egress");
-        ingress = program("parse_pod_ingress");
+        CHAINS.forEach(chain -> entries.put(chain.get(0).hook(), program(chain.get(0).program())));
         policyEgress = program("policy_egress");
         policyIngress = program("policy_ingress");
+        MapHandle node = map("node_config");
+        node.put(new Struct(node.key()), new Struct(node.value()).set("pb_net_ifindex", IFINDEX).set("pb_host_ifindex", IFINDEX).set("netdev_ifindex", IFINDEX));
     }
 
     private BpfProgram program(String name) {
@@ -132,6 +171,13 @@ final class Programs implements AutoCloseable {
 
     // ---- what the programs know ------------------------------------------------------------------------------------
 
+    /** The node itself. @param policyId 0: no host firewall */
+    void host(IpAddress address, int policyId, int flags) {
+        MapHandle m = map("endpoints");
+        m.put(new Struct(m.key()).set("", address), new Struct(m.value()).set("ifindex", IFINDEX).set("id", 65535).set("identity", 1)
+                .set("policy_id", policyId).set("flags", flags | HOST));
+    }
+
     void endpoint(IpAddress address, int identity, int policyId, int flags) {
         MapHandle m = map("endpoints");
         Struct v = new Struct(m.value()).set("ifindex", IFINDEX).set("id", 7).set("mac", POD_MAC).set("identity", identity).set("policy_id", policyId)
@@ -161,8 +207,12 @@ final class Programs implements AutoCloseable {
 
     /** Runs a packet through a hook. @return the code that it left with */
     int run(int hook, byte[] packet) {
+        return run(hook, packet, 0);
+    }
+
+    int run(int hook, byte[] packet, int mark) {
         int[] before = codes(hook);
-        TestRun run = (hook == POD_EGRESS ? egress : ingress).testRun(packet, context(hook), 1);
+        TestRun run = entries.get(hook).testRun(packet, context(hook).withMark(mark), 1);
         int[] after = codes(hook);
         int code = -1;
         for (int i = 0; i < after.length; i++) {
@@ -170,7 +220,7 @@ final class Programs implements AutoCloseable {
             if (after[i] != before[i] + 1 || code >= 0) throw new IllegalStateException("counted more than one verdict for one packet");
             code = i;
         }
-        if (code < 0 || run.verdict() != 2) throw new IllegalStateException("no verdict was counted, TC action " + run.verdict());
+        if (code < 0 || (code >= 128) != (run.verdict() == 2)) throw new IllegalStateException("counted " + code + ", TC action " + run.verdict());
         return code;
     }
 
@@ -179,7 +229,7 @@ final class Programs implements AutoCloseable {
         // parse fills the scratch, which stays on the CPU; the stages before policy would find the identity of the address
         maps.get("pb_chain").setProgram(places.get("src_identity_pod_ingress"), program("receiver"));
         try {
-            ingress.testRun(packet, SkbContext.EMPTY.withCb(List.of(POD_INGRESS << 8, identity, 0, 0, 0)), 1);
+            entries.get(POD_INGRESS).testRun(packet, SkbContext.EMPTY.withCb(List.of(POD_INGRESS << 8, identity, 0, 0, 0)), 1);
         } finally {
             maps.get("pb_chain").setProgram(places.get("src_identity_pod_ingress"), program("src_identity_pod_ingress"));
         }
@@ -228,7 +278,7 @@ final class Programs implements AutoCloseable {
 
     /** Runs many times. @return mean nanoseconds */
     int time(int hook, byte[] packet, int repeat) {
-        return (hook == POD_EGRESS ? egress : ingress).testRun(packet, context(hook), repeat).durationNs();
+        return entries.get(hook).testRun(packet, context(hook), repeat).durationNs();
     }
 
     static SkbContext context(int hook) {
@@ -252,6 +302,26 @@ final class Programs implements AutoCloseable {
             b.putInt(0x60000000).putShort((short) l4.length).put((byte) protocol).put((byte) 64).put(from.toBytes()).put(to.toBytes());
         }
         return b.put(l4).array();
+    }
+
+    /** The same packet's answer: addresses and ports the other way round; TCP with SYN and ACK. */
+    static byte[] answer(byte[] packet) {
+        byte[] a = packet.clone();
+        boolean v4 = a[12] == 8;
+        int at = 14 + (v4 ? 12 : 8);
+        int n = v4 ? 4 : 16;
+        System.arraycopy(packet, at, a, at + n, n);
+        System.arraycopy(packet, at + n, a, at, n);
+        int l4 = 14 + (v4 ? 20 : 40);
+        int protocol = a[v4 ? 23 : 20];
+        if (protocol == 1) {
+            a[l4] = 0;
+            return a;
+        }
+        System.arraycopy(packet, l4, a, l4 + 2, 2);
+        System.arraycopy(packet, l4 + 2, a, l4, 2);
+        if (protocol == 6) a[l4 + 13] = 0x12;
+        return a;
     }
 
     @Override

@@ -219,7 +219,9 @@ public final class PolicyControl {
         Map<IpAddress, PeerFact> facts = Map.of();
         if (!demand.blocks().isEmpty() || !demand.ports().isEmpty()) {
             facts = new HashMap<>(world.facts());
-            for (Endpoint e : endpoints.values()) for (IpAddress a : e.addresses()) facts.put(a, new PeerFact(e.labels(), ports(e)));
+            for (Endpoint e : endpoints.values()) {
+                if (!e.isHost()) for (IpAddress a : e.addresses()) facts.put(a, new PeerFact(e.labels(), ports(e)));
+            }
         }
         PeerClasses.Plan plan = peers.plan(facts, demand);
         add(plan.fresh());
@@ -298,7 +300,7 @@ public final class PolicyControl {
     }
 
     static SubjectClass subject(Endpoint e) {
-        return new SubjectClass(e.labels(), false, ports(e));
+        return new SubjectClass(e.labels(), e.isHost(), ports(e));
     }
 
     private int classFor(SubjectClass subject) {

@@ -67,15 +67,24 @@ public final class Evaluator {
     public TraceResult evaluate(Connection connection) {
         int protocol = connection.protocol();
         boolean known = protocol == 6 || protocol == 17 || protocol == 1 || protocol == 58 || protocol == 132 && options.sctp();
-        if (!known) return skipped(connection, UNKNOWN_PROTOCOL, "protocol " + protocol + " is not handled");
+        if (!known && (cluster.pod(connection.source()) != null || cluster.pod(connection.destination()) != null)) {
+            return skipped(connection, UNKNOWN_PROTOCOL, "protocol " + protocol + " is not handled");
+        }
         if (protocol == 1 && connection.icmpType() == 3 && connection.icmpCode() == 4) {
             return skipped(connection, 0, "ICMP fragmentation needed always passes");
         }
         End from = end(connection.source());
         End to = end(connection.destination());
+        boolean discovery = protocol == 58 && (connection.icmpType() >= 130 && connection.icmpType() <= 137 || connection.icmpType() == 143);
+        if (discovery && from.pod() == null && to.pod() == null) return skipped(connection, 0, "neighbour discovery of a node always passes");
         if (from.pod() != null && from.pod() == to.pod()) return skipped(connection, 0, "a pod reaches itself");
         Optional<TraceResult.Side> source = from.outside() ? Optional.empty() : Optional.of(side(Direction.EGRESS, from, to, connection));
         Optional<TraceResult.Side> target = to.outside() ? Optional.empty() : Optional.of(side(Direction.INGRESS, to, from, connection));
+        if (!known) {
+            // a node speaks more than its pods do: what no rule closes passes
+            boolean closed = source.map(TraceResult.Side::closed).orElse(false) || target.map(TraceResult.Side::closed).orElse(false);
+            return skipped(connection, closed ? UNKNOWN_PROTOCOL : 0, "protocol " + protocol + (closed ? " is not handled" : " of a node that no rule closes"));
+        }
         int reason = source.map(TraceResult.Side::reason).orElse(0);
         if (reason == 0) reason = target.map(TraceResult.Side::reason).orElse(0);
         return new TraceResult(connection, reason == 0, reason, "", source, target);
