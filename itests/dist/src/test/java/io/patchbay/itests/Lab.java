@@ -199,6 +199,60 @@ final class Lab implements AutoCloseable {
         return Run.of(inPod(from, inCgroup, program(), "probe", "--to", to, "--proto", proto, "--timeout", "1500").toArray(String[]::new));
     }
 
+    /** A program that runs in a node's namespace, or in that of {@code outside}, until it is destroyed. */
+    Process inNode(String node, String... words) {
+        List<String> all = new ArrayList<>(List.of("nsenter", "--net=/run/netns/" + name + "-" + node, "--"));
+        all.addAll(List.of(words));
+        return start(all);
+    }
+
+    private static Process start(List<String> command) {
+        try {
+            return new ProcessBuilder(command).redirectErrorStream(true).start();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** One TCP connection that stays open, to a server that says everything back. */
+    static final class Talk implements AutoCloseable {
+        private static final String LOOP = "exec 3<>\"/dev/tcp/$0/$1\" || exit 1; while IFS= read -r line; do echo \"$line\" >&3;"
+                + " if IFS= read -r -t 2 answer <&3; then echo heard; else echo silence; fi; done";
+        private final Process process;
+        private final java.io.BufferedReader answers;
+
+        private Talk(Process process) {
+            this.process = process;
+            this.answers = process.inputReader();
+        }
+
+        /** Says something. @return whether an answer came within 2 s; it may be that to something said before */
+        boolean isHeard() {
+            try {
+                process.getOutputStream().write("hello\n".getBytes(StandardCharsets.UTF_8));
+                process.getOutputStream().flush();
+                String answer = answers.readLine();
+                if (answer == null || !answer.equals("heard") && !answer.equals("silence")) throw new AssertionError("the connection is gone: " + answer);
+                return answer.equals("heard");
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        @Override
+        public void close() {
+            process.destroyForcibly();
+        }
+    }
+
+    Talk talk(String node, String address, int port) {
+        return new Talk(inNode(node, "bash", "-c", Talk.LOOP, address, String.valueOf(port)));
+    }
+
+    Talk talk(Pod from, String address, int port) {
+        return new Talk(start(inPod(from, true, "bash", "-c", Talk.LOOP, address, String.valueOf(port))));
+    }
+
     // ---- the cluster ----
 
     Run.Result apply(String yaml) {

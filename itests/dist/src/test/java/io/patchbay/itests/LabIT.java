@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 @Tag("dist")
 class LabIT {
     private static final int REACHED = 0;
+    private static final int REFUSED = 3;
     private static final int NO_ANSWER = 4;
 
     private static Lab lab;
@@ -285,6 +286,168 @@ class LabIT {
         }
         Await.that("the pod is gone", () -> lab.pods().stream().noneMatch(p -> p.name().equals("demo/turncoat")));
         assertFalse(lab.namespaces().stream().anyMatch(n -> n.contains("turncoat")));
+    }
+
+    private static final String CNP = """
+            apiVersion: cilium.io/v2
+            kind: CiliumNetworkPolicy
+            metadata: {name: told, namespace: demo}
+            spec: %s
+            """;
+
+    @Test
+    void anOpenConnectionFollowsThePolicyAndAnswersPass() {
+        String shut = CNP.formatted("{endpointSelector: {matchLabels: {app: web}}, ingressDeny: [{fromEndpoints: [{matchLabels: {app: client}}]}], ingress: [{fromEntities: [all]}]}");
+        try (Lab.Talk talk = lab.talk(client, web1.address(), 8080)) {
+            assertTrue(talk.isHeard());
+            lab.apply(shut).ok();
+            Await.that("the next packet is refused", () -> !talk.isHeard());
+            // the other way about: the server's pod may speak to nobody, and still answers
+            lab.apply(CNP.formatted("{endpointSelector: {matchLabels: {app: web}}, egress: [{}]}")).ok();
+            Await.that("answers pass a closed direction", talk::isHeard);
+            assertEquals(NO_ANSWER, lab.probe(web1, true, web2.address() + ":8080", "tcp").exit());
+        } finally {
+            lab.delete(shut).ok();
+        }
+        Await.that("all is open again", () -> lab.probe(web1, true, web2.address() + ":8080", "tcp").exit() == REACHED);
+    }
+
+    @Test
+    void aNamespacesLabelsAreItsPods() {
+        String namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: demo, labels: {stage: %s}}}";
+        String policy = CNP.formatted("{endpointSelector: {matchLabels: {app: web}}, ingress: [{fromEndpoints: [{matchLabels: "
+                + "{app: client, k8s:io.cilium.k8s.namespace.labels.stage: live}}]}]}");
+        lab.apply(policy).ok();
+        try {
+            Await.that("a namespace without the label", () -> lab.probe(client, true, web2.address() + ":8080", "tcp").exit() == NO_ANSWER);
+            lab.apply(namespace.formatted("live")).ok();
+            Await.that("with it", () -> lab.probe(client, true, web2.address() + ":8080", "tcp").exit() == REACHED);
+            try (Lab.Talk talk = lab.talk(client, web2.address(), 8080)) {
+                assertTrue(talk.isHeard());
+                lab.apply(namespace.formatted("gone")).ok();
+                Await.that("an open connection too", () -> !talk.isHeard());
+            }
+        } finally {
+            lab.delete(policy).ok();
+            lab.apply("{apiVersion: v1, kind: Namespace, metadata: {name: demo}}").ok();
+        }
+        Await.that("all is open again", () -> lab.probe(client, true, web2.address() + ":8080", "tcp").exit() == REACHED);
+    }
+
+    @Test
+    void theRingTellsWhatAPolicyWouldChange() {
+        assertEquals(REACHED, lab.probe(client, true, web2.address() + ":8080", "tcp").exit());
+        assertEquals(REACHED, lab.probe(friend, true, guarded.address() + ":8080", "tcp").exit());
+        String file = lab.directory().resolve("diff.yaml").toString();
+        write(file, CNP.formatted("{endpointSelector: {matchLabels: {app: web}}, ingressDeny: [{fromEndpoints: [{matchLabels: {app: client}}]}]}"));
+        JsonObject diff = lab.json("node1", "policy", "diff", file).asJsonObject();
+        JsonObject row = Lab.objects(diff.get("changed")).stream().filter(r -> r.getString("source").equals(client.name())
+                && r.getString("destination").equals(web2.name()) && r.getInt("port", 0) == 8080).findFirst().orElseThrow(() -> new AssertionError(diff));
+        assertTrue(row.getJsonObject("now").getBoolean("allowed"));
+        assertEquals(181, row.getJsonObject("then").getInt("reason"));
+        assertTrue(row.getJsonObject("then").getString("decidedBy").contains("denied by CiliumNetworkPolicy demo/told rule 0 ingressDeny[0]"), row.toString());
+        assertTrue(Lab.objects(diff.get("changed")).stream().noneMatch(r -> r.getString("destination").equals(guarded.name())), diff.toString());
+        assertTrue(lab.on("node1", "policy", "diff", file).ok().contains("connections would change"));
+        assertEquals(REACHED, lab.probe(client, true, web2.address() + ":8080", "tcp").exit(), "nothing was applied");
+        lab.on("node1", "feature", "disable", "hubble").ok();
+        try {
+            assertTrue(lab.on("node1", "policy", "diff", file).failed(1).contains("hubble is not running"));
+        } finally {
+            lab.on("node1", "feature", "enable", "hubble").ok();
+        }
+    }
+
+    private static void write(String file, String text) {
+        try {
+            java.nio.file.Files.writeString(java.nio.file.Path.of(file), text);
+        } catch (java.io.IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    private static final String HOST_POLICY = """
+            apiVersion: cilium.io/v2
+            kind: CiliumClusterwideNetworkPolicy
+            metadata: {name: nodes}
+            spec:
+              nodeSelector: {}
+              ingress:
+              - fromEntities: [world]
+                toPorts: [{ports: [{port: "%s", protocol: TCP}]}]
+              - fromEntities: [remote-node]
+                toPorts: [{ports: [{port: "8472", protocol: UDP}, {port: "4240", protocol: TCP}]}]
+              egress:
+              - toEntities: [cluster]
+              - toCIDR: ["%s/32"]
+                toPorts: [{ports: [{port: "80", protocol: TCP}]}]
+            """;
+
+    private static int outside(String to) {
+        return lab.exec("outside", "pb-traffic", "probe", "--to", to, "--proto", "tcp", "--timeout", "1500").exit();
+    }
+
+    private static int fromNode1(String to) {
+        return lab.exec("node1", "pb-traffic", "probe", "--to", to, "--proto", "tcp", "--timeout", "1500").exit();
+    }
+
+    @Test
+    void aHostFirewallProtectsItsNode() {
+        String node1 = lab.node("node1").getString("address");
+        String world = lab.status().getJsonObject("outside").getString("address");
+        String policy = HOST_POLICY.formatted("22", world);
+        Process server = lab.inNode("node1", Lab.program(), "serve", "--tcp", "22", "--tcp", "2222", "--name", "node1");
+        try (AutoCloseable stop = server::destroyForcibly) {
+            Await.that("the node serves", () -> outside(node1 + ":2222") == REACHED);
+            lab.apply(policy).ok();
+            Await.that("the policy is known", () -> lab.on("node1", "policy", "get").ok().contains("nodeSelector"));
+            assertEquals(REACHED, outside(node1 + ":2222"), "without enable-host-firewall it has no effect");
+            assertTrue(lab.on("node1", "status").ok().lines().anyMatch(l -> l.matches("Host firewall: +Disabled.*")));
+            lab.on("node1", "config", "set", "policy.enable-host-firewall=true").ok();
+            Await.that("what no rule allows is refused", () -> outside(node1 + ":2222") == NO_ANSWER);
+            assertEquals(REACHED, outside(node1 + ":22"));
+            assertEquals(REACHED, fromNode1(world + ":80"));
+            assertEquals(NO_ANSWER, fromNode1(world + ":53"), "no rule lets the node out to there");
+            assertEquals(NO_ANSWER, lab.probe(client, true, node1 + ":22", "tcp").exit(), "the rule is about the world, not about pods");
+            assertEquals(REACHED, lab.probe(client, true, web2.address() + ":8080", "tcp").exit(), "across nodes");
+            assertEquals(REACHED, fromNode1(web1.address() + ":8080"), "the node to its pod");
+            assertEquals(REACHED, fromNode1(web2.address() + ":8080"), "the node to a pod elsewhere");
+            assertEquals(REACHED, lab.probe(client, true, world + ":80", "tcp").exit(), "masqueraded");
+            lab.exec("node2", "curl", "-s", "-m", "2", "http://" + node1 + ":4240/hello").ok();
+            lab.exec("node1", "curl", "-s", "-m", "2", "http://" + lab.node("node2").getString("address") + ":4240/hello").ok();
+            assertTrue(lab.on("node1", "status").ok().lines().anyMatch(l -> l.matches("Host firewall: +Enabled +\\[eth0\\].*")));
+            assertTrue(lab.on("node1", "endpoint", "list").ok().lines().anyMatch(l -> l.matches("65535 +Enabled +Enabled +1 +.*")));
+            assertTrue(lab.on("node1", "bpf", "policy", "get", "host", "-n").ok().lines().anyMatch(l -> l.matches("Allow +Ingress +2 +22/TCP .*")));
+            assertEquals(0, lab.on("node1", "policy", "trace", "--src", world, "--dst", "node1", "--dport", "22/TCP").exit());
+            assertEquals(1, lab.on("node1", "policy", "trace", "--src", world, "--dst", "node1", "--dport", "2222/TCP").exit());
+            String flows = lab.on("node1", "hubble", "observe", "--all", "-o", "json").ok();
+            assertTrue(flows.lines().anyMatch(l -> l.contains("\"ingress_allowed_by\":[{\"name\":\"nodes\"")), "the rule is named");
+            assertTrue(flows.lines().anyMatch(l -> l.contains("\"POLICY_DENIED\"") && l.contains("\"destination_port\":2222")), "so is what was refused");
+
+            try (Lab.Talk talk = lab.talk("outside", node1, 22)) {
+                assertTrue(talk.isHeard());
+                lab.apply(HOST_POLICY.formatted("23", world)).ok();
+                Await.that("an open connection follows", () -> !talk.isHeard());
+                lab.apply(policy).ok();
+                Await.that("and goes on", talk::isHeard);
+            }
+            lab.on("node1", "endpoint", "config", "host", "PolicyAuditMode=Enabled").ok();
+            Await.that("audit lets pass", () -> outside(node1 + ":2222") == REACHED);
+            assertTrue(lab.on("node1", "endpoint", "list").ok().contains("Disabled (Audit)"));
+            assertTrue(lab.on("node1", "hubble", "observe", "--all", "--verdict", "AUDIT").ok().contains(":2222"));
+            lab.on("node1", "endpoint", "config", "host", "PolicyAuditMode=Disabled").ok();
+            Await.that("and then no more", () -> outside(node1 + ":2222") == NO_ANSWER);
+            lab.on("node1", "config", "set", "policy.enable-host-firewall", "--unset").ok();
+            Await.that("without it nothing is asked", () -> outside(node1 + ":2222") == REACHED);
+            assertEquals(REFUSED, fromNode1(world + ":53"), "nobody listens there, which the node hears again");
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Exception e) {
+            throw new AssertionError(e);
+        } finally {
+            lab.on("node1", "config", "set", "policy.enable-host-firewall", "--unset").ok();
+            lab.delete(policy).ok();
+        }
+        lab.awaitRunning("node1");
     }
 
     @Test

@@ -3,6 +3,7 @@ package io.patchbay.api.flow;
 import io.patchbay.api.cluster.ObjectKey;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.policy.PolicyRules;
 import java.time.Instant;
 import java.util.Objects;
 import java.util.Optional;
@@ -19,10 +20,11 @@ import java.util.UUID;
  * @param service    the service's address before translation, when this pass translated it
  * @param translatedSource the node's address that the packet left with, when it was masqueraded; the source's port is the one with it, its
  *                   address the pod's
+ * @param rule       of a policy verdict, or a drop for it: the rule that decided; empty when none did, or an earlier run of the agent gave its cookie
  */
 public record Flow(long sequence, Instant time, UUID uuid, Type type, int code, Verdict verdict, int dropReason, Peer source, Peer destination,
                    Packet packet, Optional<Boolean> reply, Direction direction, Optional<Frontend> service,
-                   Optional<IpAddress> translatedSource, Origin origin) implements FlowEvent {
+                   Optional<IpAddress> translatedSource, Optional<PolicyRules.Rule> rule, Origin origin) implements FlowEvent {
     /** Kinds of events; the numbers are those of {@code enum pb_event_type} and of Cilium's monitor. */
     public enum Type {
         DROP(1), TRACE(4), POLICY_VERDICT(5), SOCKET(7);

@@ -8,11 +8,13 @@ import io.patchbay.api.flow.LostFlows;
 import io.patchbay.api.labels.IdentityLabels;
 import io.patchbay.api.labels.Label;
 import io.patchbay.api.net.Protocol;
+import io.patchbay.api.policy.PolicyRules;
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonBuilderFactory;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -69,7 +71,28 @@ final class FlowJson {
         if (f.type() == Type.TRACE && f.origin().conntrack() > 0 && f.origin().conntrack() < TRACE_REASONS.length) {
             o.add("trace_reason", TRACE_REASONS[f.origin().conntrack()]);
         }
+        f.rule().ifPresent(r -> {
+            o.add(f.direction().name().toLowerCase(Locale.ROOT) + (FlowText.denies(f) ? "_denied_by" : "_allowed_by"), json.createArrayBuilder().add(policy(r)));
+            if (!r.log().isEmpty()) o.add("policy_log", json.createArrayBuilder().add(r.log()));
+        });
         return o.add("Summary", FlowText.summary(f));
+    }
+
+    /** The labels are those that Cilium gives the rules of an object. The object's revision at that time is not kept. */
+    private JsonObjectBuilder policy(PolicyRules.Rule r) {
+        JsonObjectBuilder o = json.createObjectBuilder().add("name", r.name());
+        if (!r.namespace().isEmpty()) o.add("namespace", r.namespace());
+        JsonArrayBuilder labels = json.createArrayBuilder();
+        if (r.kind().isEmpty()) {
+            labels.add("reserved:io.cilium.policy.derived-from=allow-localhost-ingress");
+        } else {
+            labels.add("k8s:io.cilium.k8s.policy.derived-from=" + r.kind()).add("k8s:io.cilium.k8s.policy.name=" + r.name());
+            if (!r.namespace().isEmpty()) labels.add("k8s:io.cilium.k8s.policy.namespace=" + r.namespace());
+            if (!r.uid().isEmpty()) labels.add("k8s:io.cilium.k8s.policy.uid=" + r.uid());
+        }
+        o.add("labels", labels);
+        if (!r.kind().isEmpty()) o.add("kind", r.kind());
+        return o;
     }
 
     private static int subType(Flow f) {

@@ -14,8 +14,12 @@ interface FlowPrinter {
     default void end(StringBuilder to) {
     }
 
-    /** @param names false: addresses; @param node shown when not null */
-    record Look(boolean names, String node) {
+    /** @param names false: addresses; @param node shown when not null; @param policies whether verdicts name the rule's object */
+    record Look(boolean names, String node, boolean policies) {
+        private String verdict(Flow f) {
+            return FlowText.verdict(f) + (policies ? FlowText.policies(f) : "");
+        }
+
         private String source(Flow f) {
             return FlowText.host(f.source(), names);
         }
@@ -35,7 +39,7 @@ interface FlowPrinter {
                 String source = look.source(f) + " " + FlowText.identity(f.source().identity());
                 String destination = look.destination(f) + " " + FlowText.identity(f.destination().identity());
                 to.append(": ").append(turned ? destination : source).append(f.reply().isEmpty() ? " <> " : turned ? " <- " : " -> ")
-                        .append(turned ? source : destination).append(' ').append(FlowText.type(f)).append(' ').append(FlowText.verdict(f))
+                        .append(turned ? source : destination).append(' ').append(FlowText.type(f)).append(' ').append(look.verdict(f))
                         .append(" (").append(FlowText.summary(f)).append(")\n");
             } else if (event instanceof LostFlows l) {
                 to.append(" EVENTS LOST: ").append(l.source()).append(' ').append(l.count()).append('\n');
@@ -85,7 +89,7 @@ interface FlowPrinter {
                     line(to, "SOURCE", look.source(f));
                     line(to, "DESTINATION", look.destination(f));
                     line(to, "TYPE", FlowText.type(f));
-                    line(to, "VERDICT", FlowText.verdict(f));
+                    line(to, "VERDICT", look.verdict(f));
                     line(to, "SUMMARY", FlowText.summary(f));
                 } else if (event instanceof LostFlows l) {
                     line(to, "SOURCE", l.source().name());

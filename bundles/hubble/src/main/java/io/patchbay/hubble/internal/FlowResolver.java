@@ -2,6 +2,7 @@ package io.patchbay.hubble.internal;
 
 import io.patchbay.api.cluster.ObjectKey;
 import io.patchbay.api.datapath.Hook;
+import io.patchbay.api.endpoint.Endpoint;
 import io.patchbay.api.flow.Flow;
 import io.patchbay.api.flow.Flow.Direction;
 import io.patchbay.api.flow.Flow.Frontend;
@@ -15,9 +16,11 @@ import io.patchbay.api.flow.LostFlows;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.net.Protocol;
+import io.patchbay.api.policy.PolicyRules;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.IntFunction;
 import java.util.function.ToIntFunction;
 
 /** From an event's numbers to a flow with names. The rules are Hubble's, where it has one. Thread-safe. */
@@ -33,15 +36,18 @@ final class FlowResolver {
 
     private final Names names;
     private final ToIntFunction<IpAddress> identityOf;
+    private final IntFunction<Optional<PolicyRules.Rule>> rules;
     private final long run;
 
     /**
      * @param identityOf for events that were written before the identity was looked up; 0: not known
+     * @param rules      by the cookie of an event
      * @param run        what makes uuids of this activation differ from others'
      */
-    FlowResolver(Names names, ToIntFunction<IpAddress> identityOf, long run) {
+    FlowResolver(Names names, ToIntFunction<IpAddress> identityOf, IntFunction<Optional<PolicyRules.Rule>> rules, long run) {
         this.names = names;
         this.identityOf = identityOf;
+        this.rules = rules;
         this.run = run;
     }
 
@@ -60,7 +66,7 @@ final class FlowResolver {
         boolean isReply = reply.orElse(false);
         Optional<Frontend> frontend = f.servicePort == 0 && f.serviceHigh == 0 && f.serviceLow == 0 ? Optional.empty()
                 : Optional.of(new Frontend(new IpAddress(f.serviceHigh, f.serviceLow), f.servicePort));
-        int local = ingress || f.hook == Hook.POD_EGRESS.number() || f.hook >= Hook.CONNECT4.number() ? f.endpoint : 0;
+        int local = ingress || f.hook == Hook.POD_EGRESS.number() || f.endpoint == Endpoint.HOST || f.hook >= Hook.CONNECT4.number() ? f.endpoint : 0;
         IpAddress sent = address(f.sourceHigh, f.sourceLow);
         IpAddress sender = masquerading(f, sent, local);
         Peer source = peer(f, sender != null ? sender : sent, f.sourcePort, f.sourceIdentity, ingress ? 0 : local, isReply ? frontend : Optional.empty());
@@ -68,7 +74,7 @@ final class FlowResolver {
                 isReply ? Optional.empty() : frontend);
         return new Flow(f.sequence, time, uuid(f.sequence), type, f.code, verdict(type, f), dropReason(type, f), source, destination,
                 new Packet(f.protocol, f.tcpFlags, f.icmpType, f.icmpCode, f.length), reply, direction(type, f, ingress, isReply), frontend,
-                sender == null ? Optional.empty() : Optional.of(sent),
+                sender == null ? Optional.empty() : Optional.of(sent), rule(type, f),
                 new Origin(f.hook, f.stage, f.epoch, f.ifindex, f.conntrack, (f.flags & EventDecoder.TUNNEL) != 0,
                         (f.flags & EventDecoder.MASQUERADED) != 0, f.policyMatch, f.policyCookie));
     }
@@ -130,9 +136,15 @@ final class FlowResolver {
         };
     }
 
+    /** Other drops may carry the cookie of a rule that had let the packet pass. */
+    private Optional<PolicyRules.Rule> rule(Type type, RawFlow f) {
+        boolean decided = type == Type.POLICY_VERDICT || type == Type.DROP && (f.code == POLICY_DENIED || f.code == POLICY_DENIED_BY_RULE);
+        return decided && f.policyCookie != 0 ? rules.apply((int) f.policyCookie) : Optional.empty();
+    }
+
     /** Of the connection, seen from the pod that the pass is about: what it receives as an answer belongs to a connection that goes out. */
     private static Direction direction(Type type, RawFlow f, boolean ingress, boolean reply) {
-        if (!ingress && f.hook != Hook.POD_EGRESS.number() && f.hook < Hook.CONNECT4.number()) {
+        if (!ingress && f.hook != Hook.POD_EGRESS.number() && f.hook < Hook.CONNECT4.number() && f.endpoint != Endpoint.HOST) {
             return Direction.UNKNOWN;
         }
         boolean known = type != Type.TRACE || f.conntrack != CT_NONE;

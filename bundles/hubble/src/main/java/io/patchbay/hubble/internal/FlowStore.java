@@ -7,6 +7,7 @@ import io.patchbay.api.flow.FlowEvent;
 import io.patchbay.api.flow.FlowSource;
 import io.patchbay.api.flow.LostFlows;
 import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.policy.PolicyRules;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Iterator;
@@ -14,6 +15,7 @@ import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.IntFunction;
 import java.util.function.LongSupplier;
 import java.util.function.ToIntFunction;
 
@@ -41,13 +43,15 @@ final class FlowStore implements FlowSource {
     /**
      * @param kernelLost events that found the kernel's ring full, ever
      * @param identityOf for events that came before the identity was looked up; 0: not known
+     * @param rules      by the cookie of an event
      */
-    FlowStore(String node, int capacity, LongSupplier kernelLost, ToIntFunction<IpAddress> identityOf, long run) {
+    FlowStore(String node, int capacity, LongSupplier kernelLost, ToIntFunction<IpAddress> identityOf,
+            IntFunction<Optional<PolicyRules.Rule>> rules, long run) {
         this.node = node;
         this.ring = new FlowRing(capacity);
         this.kernelLost = kernelLost;
         this.reported = kernelLost.getAsLong();
-        this.resolver = new FlowResolver(names, identityOf, run);
+        this.resolver = new FlowResolver(names, identityOf, rules, run);
     }
 
     Names names() {

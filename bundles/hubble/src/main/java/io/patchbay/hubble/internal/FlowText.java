@@ -120,6 +120,16 @@ final class FlowText {
         };
     }
 
+    /** Whether the flow's rule refused, or would have refused it, rather than let it pass. */
+    static boolean denies(Flow f) {
+        return f.verdict() == Flow.Verdict.DROPPED || f.verdict() == Flow.Verdict.AUDIT;
+    }
+
+    /** What {@code --print-policy-names} adds to the verdict. */
+    static String policies(Flow f) {
+        return f.rule().map(r -> " BY " + r.name() + (r.kind().isEmpty() ? "" : " (" + r.kind() + ")")).orElse("");
+    }
+
     private static String point(Flow f) {
         Point p = Point.of(f);
         return p == null ? Integer.toString(f.code()) : p.text;

@@ -12,6 +12,7 @@ import io.patchbay.api.identity.Identities;
 import io.patchbay.api.identity.Ipcache;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.node.Launch;
+import io.patchbay.api.policy.PolicyRules;
 import io.patchbay.api.status.StatusRow;
 import io.patchbay.api.status.StatusSource;
 import java.net.InetAddress;
@@ -19,6 +20,7 @@ import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.Map;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadLocalRandom;
@@ -47,6 +49,7 @@ public final class HubbleFeature implements FlowSource, StatusSource {
     private final EventSource events;
     private final FlowStore store;
     private volatile Ipcache ipcache;
+    private volatile PolicyRules rules;
     private AutoCloseable endpointNews;
     private AutoCloseable identityNews;
 
@@ -71,7 +74,7 @@ public final class HubbleFeature implements FlowSource, StatusSource {
     private FlowStore store(FeatureRuntime runtime, String node) {
         String size = runtime.config().getOrDefault(BUFFER_SIZE, "4095");
         try {
-            return new FlowStore(node, Integer.parseInt(size.strip()), events::lost, this::identityOf, ThreadLocalRandom.current().nextLong());
+            return new FlowStore(node, Integer.parseInt(size.strip()), events::lost, this::identityOf, this::ruleOf, ThreadLocalRandom.current().nextLong());
         } catch (IllegalArgumentException e) {
             String why = BUFFER_SIZE + "=" + size + ": " + (e instanceof NumberFormatException ? "not a number" : e.getMessage());
             runtime.failed(why);
@@ -121,6 +124,20 @@ public final class HubbleFeature implements FlowSource, StatusSource {
     synchronized void unsetIdentities(Identities identities) {
         close(identityNews);
         identityNews = null;
+    }
+
+    private Optional<PolicyRules.Rule> ruleOf(int cookie) {
+        PolicyRules now = rules;
+        return now == null ? Optional.empty() : now.byCookie(cookie);
+    }
+
+    @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
+    void setRules(PolicyRules replacement) {
+        rules = replacement;
+    }
+
+    void unsetRules(PolicyRules gone) {
+        if (rules == gone) rules = null;
     }
 
     @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)

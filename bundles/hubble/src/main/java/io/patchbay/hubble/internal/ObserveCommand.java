@@ -59,6 +59,7 @@ public final class ObserveCommand implements ShellCommand {
                 "  --not                           leaves out what the next filter matches",
                 "  -o compact|table|dict|json      table: aligned columns, not with --follow; json: Hubble's, one object a line",
                 "  --numeric                       addresses instead of names; --print-node-name: the node too",
+                "  --print-policy-names            verdicts name the policy that decided; -o json always does",
                 "",
                 "Values of one filter are alternatives, different filters must all match, and those about one end must match at the same end.",
                 "Examples:",
@@ -82,7 +83,7 @@ public final class ObserveCommand implements ShellCommand {
     @Override
     public int run(ShellContext context) throws Exception {
         ObserveRequest request = ObserveRequest.parse(context.arguments(), flows.nodeName(), Instant.now());
-        FlowPrinter.Look look = new FlowPrinter.Look(request.names(), request.printNode() ? flows.nodeName() : null);
+        FlowPrinter.Look look = new FlowPrinter.Look(request.names(), request.printNode() ? flows.nodeName() : null, request.printPolicies());
         FlowPrinter printer = switch (request.output()) {
             case "table" -> FlowPrinter.table(look);
             case "dict" -> FlowPrinter.dict(look);

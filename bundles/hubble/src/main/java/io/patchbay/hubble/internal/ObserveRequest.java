@@ -29,12 +29,12 @@ import java.util.function.Predicate;
  * @param since  null: no limit; both ends are included
  */
 record ObserveRequest(String output, boolean follow, long number, boolean first, Instant since, Instant until, FlowFilter filter, boolean names,
-                      boolean printNode) {
+                      boolean printNode, boolean printPolicies) {
     static final int DEFAULT_LAST = 20;
     static final List<String> OUTPUTS = List.of("compact", "table", "tab", "dict", "json", "jsonpb");
 
     private static final Set<String> FLAGS = Set.of("--follow", "--all", "--all-namespaces", "--ipv4", "--ipv6", "--reply", "--numeric",
-            "--print-node-name", "--ip-translation");
+            "--print-node-name", "--print-policy-names", "--ip-translation");
     private static final Set<String> SETTINGS = Set.of("--last", "--first", "--since", "--until", "--output");
     /** Each concerns either end, and with from- and to- one of them. */
     private static final Set<String> PEER_FILTERS = Set.of("--pod", "--namespace", "--ip", "--port", "--identity", "--label", "--service", "--workload");
@@ -189,7 +189,7 @@ record ObserveRequest(String output, boolean follow, long number, boolean first,
             else number = follow || since != null || until != null ? 0 : DEFAULT_LAST;
             boolean names = !is("--numeric") && !"false".equals(settings.get("--ip-translation"));
             return new ObserveRequest(output, follow, number, first, since, until, new FlowFilter(criteria(false), criteria(true)), names,
-                    is("--print-node-name"));
+                    is("--print-node-name"), is("--print-policy-names"));
         }
 
         private long number(String option) throws UsageException {

@@ -4,14 +4,18 @@ import static io.patchbay.hubble.internal.Events.drop;
 import static io.patchbay.hubble.internal.Events.trace;
 import static io.patchbay.hubble.internal.Events.verdict;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.flow.FlowEvent;
 import io.patchbay.api.flow.LostFlows;
 import io.patchbay.api.net.Protocol;
+import io.patchbay.api.policy.PolicyRules;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -21,10 +25,10 @@ class FormatsTest {
     private static final String DENIED = "10.0.0.7";
     private static final String ECHO = "10.0.1.9";
     private static final String EXTERNAL = "10.0.0.8";
-    private static final FlowPrinter.Look PLAIN = new FlowPrinter.Look(true, null);
+    private static final FlowPrinter.Look PLAIN = new FlowPrinter.Look(true, null, false);
 
     private final Names names = new Names(() -> 0, () -> 0);
-    private final FlowResolver resolver = new FlowResolver(names, a -> 0, 1);
+    private final FlowResolver resolver = new FlowResolver(names, a -> 0, FormatsTest::rule, 1);
     private final EventDecoder decoder = new EventDecoder(Events.layout());
     private final List<FlowEvent> flows = new ArrayList<>();
 
@@ -101,16 +105,42 @@ class FormatsTest {
                 + "Dec 26 04:26:31.454 EVENTS LOST: HUBBLE_RING_BUFFER 12\n", print(FlowPrinter.compact(PLAIN)));
     }
 
+    private static Optional<PolicyRules.Rule> rule(int cookie) {
+        return cookie != 7 ? Optional.empty() : Optional.of(new PolicyRules.Rule("CiliumNetworkPolicy", "default", "shut", "u-1",
+                "CiliumNetworkPolicy default/shut rule 0 egressDeny[0]", "told"));
+    }
+
+    @Test
+    void theRuleThatDecidedIsNamed() {
+        at("2020-12-26T04:26:31.449Z", drop(181, DENIED, 49600, ECHO, 8080, Protocol.TCP).set("policy_cookie", 7));
+        at("2020-12-26T04:26:31.450Z", verdict(Events.DENY, 1, DENIED, 49600, ECHO, 8080, Protocol.TCP).set("policy_cookie", 7));
+        at("2020-12-26T04:26:31.451Z", verdict(Events.ALLOW, 1, DENIED, 49600, ECHO, 8080, Protocol.TCP).set("policy_cookie", 7)
+                .set("flags", EventDecoder.INGRESS));
+        at("2020-12-26T04:26:31.452Z", drop(167, DENIED, 49600, ECHO, 8080, Protocol.TCP).set("policy_cookie", 7));
+        at("2020-12-26T04:26:31.453Z", verdict(Events.DENY, 0, DENIED, 49600, ECHO, 8080, Protocol.TCP));
+        String[] lines = print(FlowPrinter.json("node1")).split("\n");
+        String policy = "[{\"name\":\"shut\",\"namespace\":\"default\",\"labels\":[\"k8s:io.cilium.k8s.policy.derived-from=CiliumNetworkPolicy\","
+                + "\"k8s:io.cilium.k8s.policy.name=shut\",\"k8s:io.cilium.k8s.policy.namespace=default\",\"k8s:io.cilium.k8s.policy.uid=u-1\"],"
+                + "\"kind\":\"CiliumNetworkPolicy\"}],\"policy_log\":[\"told\"]";
+        assertTrue(lines[0].contains("\"egress_denied_by\":" + policy), lines[0]);
+        assertTrue(lines[1].contains("\"egress_denied_by\":" + policy), lines[1]);
+        assertTrue(lines[2].contains("\"ingress_allowed_by\":" + policy), lines[2]);
+        assertFalse(lines[3].contains("shut"), "a rule that let it pass is not why it was dropped: " + lines[3]);
+        assertFalse(lines[4].contains("_by"), lines[4]);
+        String[] named = print(FlowPrinter.compact(new FlowPrinter.Look(true, null, true))).split("\n");
+        assertTrue(named[1].contains("EGRESS DENIED BY shut (CiliumNetworkPolicy) ("), named[1]);
+    }
+
     @Test
     void nodeNameAndNumbers() {
         at("2020-12-26T04:26:31.448Z", trace(Events.TO_HOST, Events.NEW, DENIED, 58279, "10.0.0.1", 53, Protocol.UDP)
                 .set("src_identity", 700).set("dst_identity", 1));
         assertEquals("Dec 26 04:26:31.448 [node1]: 10.0.0.7:58279 (ID:700) -> 10.0.0.1:53 (host) to-host FORWARDED (UDP)\n",
-                print(FlowPrinter.compact(new FlowPrinter.Look(false, "node1"))));
+                print(FlowPrinter.compact(new FlowPrinter.Look(false, "node1", false))));
         assertEquals("""
                 TIMESTAMP             NODE    SOURCE           DESTINATION   TYPE      VERDICT     SUMMARY
                 Dec 26 04:26:31.448   node1   10.0.0.7:58279   10.0.0.1:53   to-host   FORWARDED   UDP
-                """, print(FlowPrinter.table(new FlowPrinter.Look(false, "node1"))));
+                """, print(FlowPrinter.table(new FlowPrinter.Look(false, "node1", false))));
     }
 
     @Test

@@ -13,7 +13,7 @@ final class IngestBench {
     }
 
     public static void main(String[] args) {
-        FlowStore store = new FlowStore("n", 4095, () -> 0, a -> 0, 1);
+        FlowStore store = new FlowStore("n", 4095, () -> 0, a -> 0, c -> java.util.Optional.empty(), 1);
         store.names().endpoints().put(Events.endpoint(7, "default", "web", "10.0.0.7", 700, "k8s:app=web"));
         Struct event = Events.trace(Events.TO_OVERLAY, Events.NEW, "10.0.0.7", 49600, "10.0.1.9", 8080, Protocol.TCP);
         for (int round = 0; round < 5; round++) {

@@ -39,7 +39,7 @@ class ObserveTest {
     private static final String WORLD = "1.1.1.1";
 
     private final AtomicLong kernelLost = new AtomicLong();
-    private final FlowStore store = new FlowStore("node1", 127, kernelLost::get, a -> 2, 1);
+    private final FlowStore store = new FlowStore("node1", 127, kernelLost::get, a -> 2, c -> java.util.Optional.empty(), 1);
     private final ObserveCommand command = new ObserveCommand(store);
 
     ObserveTest() {
@@ -273,7 +273,7 @@ class ObserveTest {
 
     @Test
     void rate() {
-        FlowStore quick = new FlowStore("n", 127, () -> 0, a -> 0, 1);
+        FlowStore quick = new FlowStore("n", 127, () -> 0, a -> 0, c -> java.util.Optional.empty(), 1);
         assertEquals(0, quick.stats().perSecond());
         long now = System.nanoTime();
         // 1000 in the last 10 s, of which the ring has the last 1.27 s.

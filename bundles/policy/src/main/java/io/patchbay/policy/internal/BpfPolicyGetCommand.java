@@ -54,7 +54,7 @@ public final class BpfPolicyGetCommand implements ShellCommand {
 
     @Override
     public List<String> help() {
-        return List.of("Usage: bpf policy get ENDPOINT-ID|NAMESPACE/POD [-n] [-o json]", "       bpf policy get --all [-n] [-o json]", "",
+        return List.of("Usage: bpf policy get ENDPOINT-ID|NAMESPACE/POD|host [-n] [-o json]", "       bpf policy get --all [-n] [-o json]", "",
                 "-n, --numeric   numbers of identities instead of their labels",
                 "The kernel counts no bytes and packets per entry: the columns are there and empty. COOKIE is the number that events carry.");
     }
@@ -65,12 +65,12 @@ public final class BpfPolicyGetCommand implements ShellCommand {
         boolean json = options.output("text", "json").equals("json");
         List<Endpoint> wanted = new ArrayList<>();
         if (options.has("--all")) {
-            wanted.addAll(endpoints.list());
+            wanted.addAll(all());
             wanted.sort(Comparator.comparingInt(Endpoint::id));
         } else {
             if (options.words().size() != 1) throw new UsageException("one endpoint, or --all");
             String word = options.words().get(0);
-            Optional<Endpoint> found = endpoints.list().stream().filter(e -> word.equals(Integer.toString(e.id())) || word.equals(e.name())).findFirst();
+            Optional<Endpoint> found = all().stream().filter(e -> word.equals(Integer.toString(e.id())) || word.equals(e.name())).findFirst();
             if (found.isEmpty()) {
                 context.err().println("bpf policy get: there is no endpoint " + word + " on this node; see endpoint list");
                 return 1;
@@ -95,11 +95,18 @@ public final class BpfPolicyGetCommand implements ShellCommand {
                 context.out().println("Endpoint ID: " + e.id());
                 context.out().println("Path: policy class " + e.policyId() + ", table " + dir.map(d -> Integer.toString(d.table())).orElse("none") + "\n");
             }
-            print(context, dir, entries, options.has("--numeric"));
+            print(context, e, dir, entries, options.has("--numeric"));
             if (options.has("--all")) context.out().println();
         }
         if (json) context.out().println(PolicyGetCommand.pretty(all.build()));
         return 0;
+    }
+
+    /** Pods, and the node itself. */
+    private List<Endpoint> all() {
+        List<Endpoint> all = new ArrayList<>(endpoints.list());
+        endpoints.host().ifPresent(all::add);
+        return all;
     }
 
     private Map<Integer, List<PolicyEntry>> tables() {
@@ -114,7 +121,11 @@ public final class BpfPolicyGetCommand implements ShellCommand {
         return tables;
     }
 
-    private void print(ShellContext context, Optional<Dir> dir, List<PolicyEntry> entries, boolean numeric) {
+    private void print(ShellContext context, Endpoint endpoint, Optional<Dir> dir, List<PolicyEntry> entries, boolean numeric) {
+        if (dir.isEmpty() && endpoint.isHost()) {
+            context.out().println("Policy stats empty. The host firewall is off (enable-host-firewall): nothing is asked about the node itself.");
+            return;
+        }
         if (dir.isEmpty()) {
             context.out().println("Policy stats empty. The endpoint has no policy class yet: it neither sends nor receives.");
             return;

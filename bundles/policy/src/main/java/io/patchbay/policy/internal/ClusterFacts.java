@@ -8,11 +8,14 @@ import io.patchbay.api.cluster.Node;
 import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.cluster.TableIndex;
+import io.patchbay.api.cluster.policy.PolicyObject;
 import io.patchbay.api.identity.Identities;
 import io.patchbay.api.labels.Label;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
+import io.patchbay.api.net.Prefix;
 import io.patchbay.policy.internal.control.PeerFact;
+import io.patchbay.policy.internal.control.PolicyControl;
 import io.patchbay.policy.internal.control.PolicyControl.Sources;
 import io.patchbay.policy.internal.evaluator.Cluster;
 import io.patchbay.policy.internal.model.PortName;
@@ -53,6 +56,11 @@ final class ClusterFacts {
                 now.cidrGroups().rows().stream().sorted(Comparator.comparing(g -> g.name())).toList()));
     }
 
+    /** Policies of the cluster that the tables in force don't have, or have another version of. */
+    List<PolicyObject.Key> notInForce(PolicyControl.InForce now) {
+        return tables.snapshot().policies().rows().stream().filter(p -> !now.policies().contains(p)).map(PolicyObject::key).sorted().toList();
+    }
+
     private static List<ServiceFacts> services(ClusterSnapshot now) {
         List<ServiceFacts> all = new ArrayList<>();
         for (Service s : now.services().rows()) {
@@ -87,12 +95,26 @@ final class ClusterFacts {
         return identities.labelsOf(pod, namespace);
     }
 
+    private static LabelSet labels(Node n) {
+        List<Label> labels = new ArrayList<>();
+        n.labels().forEach((k, v) -> labels.add(Label.k8s(k, v)));
+        return LabelSet.of(labels);
+    }
+
+    /** A node's own: internal IPs, and its router address in each pod CIDR, the first usable one, which is what pods see as its source. */
+    private static List<IpAddress> addresses(Node n) {
+        List<IpAddress> all = new ArrayList<>(n.internalIps());
+        for (Prefix cidr : n.podCidrs()) all.add(cidr.isSingle() ? cidr.address() : cidr.address().plus(1));
+        return all;
+    }
+
     /** Addresses inside the cluster. */
     Map<IpAddress, PeerFact> addresses() {
         ClusterSnapshot now = tables.snapshot();
         Map<IpAddress, PeerFact> facts = new HashMap<>();
         for (Node n : now.nodes().rows()) {
-            for (IpAddress a : n.internalIps()) facts.put(a, new PeerFact(n.name().equals(nodeName) ? HOST : REMOTE, Map.of()));
+            PeerFact fact = new PeerFact(n.name().equals(nodeName) ? HOST : REMOTE, Map.of(), Optional.of(labels(n)));
+            for (IpAddress a : addresses(n)) facts.put(a, fact);
         }
         pods(now, pod -> {
             PeerFact fact = new PeerFact(labels(now, pod), ports(pod));
@@ -112,9 +134,7 @@ final class ClusterFacts {
                 .forEach(s -> s.endpoints().forEach(e -> apiServers.addAll(e.addresses())));
         List<Cluster.Node> nodes = new ArrayList<>();
         for (Node n : now.nodes().rows()) {
-            List<Label> labels = new ArrayList<>();
-            n.labels().forEach((k, v) -> labels.add(Label.k8s(k, v)));
-            nodes.add(new Cluster.Node(n.name(), LabelSet.of(labels), n.internalIps(), n.internalIps().stream().anyMatch(apiServers::contains)));
+            nodes.add(new Cluster.Node(n.name(), labels(n), addresses(n), n.internalIps().stream().anyMatch(apiServers::contains)));
         }
         return new Cluster(pods, nodes, services(now), dualStack);
     }

@@ -7,6 +7,7 @@ import io.patchbay.api.cluster.TableListener;
 import io.patchbay.api.cluster.TableSnapshot;
 import io.patchbay.api.cluster.policy.Direction;
 import io.patchbay.api.datapath.Grace;
+import io.patchbay.api.datapath.MapFullException;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.endpoint.Endpoint;
@@ -21,6 +22,7 @@ import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.net.Prefix;
 import io.patchbay.api.node.Launch;
+import io.patchbay.api.node.LocalNode;
 import io.patchbay.api.policy.PolicyRules;
 import io.patchbay.api.status.Controllers;
 import io.patchbay.api.status.StatusRow;
@@ -34,6 +36,9 @@ import io.patchbay.policy.internal.kernel.PolicyCodec;
 import io.patchbay.policy.internal.model.PolicyOptions;
 import io.patchbay.policy.internal.model.RuleOrigin;
 import io.patchbay.policy.internal.table.Cookies;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -50,6 +55,9 @@ import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
 import org.osgi.service.component.annotations.Reference;
+import org.osgi.service.component.annotations.ReferenceCardinality;
+import org.osgi.service.component.annotations.ReferencePolicy;
+import org.osgi.service.component.annotations.ReferencePolicyOption;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -64,6 +72,8 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     // enum pb_ep_flags
     private static final int AUDIT_IN = 4;
     private static final int AUDIT_OUT = 8;
+    /** Both directions. */
+    static final int AUDIT = AUDIT_IN | AUDIT_OUT;
     private static final Duration FIRST_RETRY = Duration.ofMillis(500);
     private static final Duration LAST_RETRY = Duration.ofSeconds(30);
     private static final int ROW = StatusRow.Order.HOST_FIREWALL + 1;
@@ -86,6 +96,10 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     private final Controllers.Controller controller;
     private final BlockingQueue<Runnable> graced = new LinkedBlockingQueue<>();
     private Duration retry = FIRST_RETRY;
+    /** Whether the node itself has the audit mode of the configuration. */
+    private volatile boolean auditSettled = true;
+    private volatile LocalNode node;
+    private volatile long refused;
     private volatile String problem = "";
     private volatile String summary = "";
     private volatile int used;
@@ -164,6 +178,10 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
             }
         }));
         control.opened().thenRun(runtime::ready);
+        control.opened().thenRun(() -> scope.untilDone("policy-audit-mode", () -> {
+            auditAll();
+            return null;
+        }));
         Runnable rules = control::wake;
         follow(tables.policies(), rules);
         follow(tables.cidrGroups(), rules);
@@ -179,13 +197,47 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         follow(tables.pods(), addresses);
     }
 
+    @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
+    void bindNode(LocalNode now) {
+        node = now;
+    }
+
+    void unbindNode(LocalNode gone) {
+        if (node == gone) node = null;
+    }
+
     @Deactivate
     void deactivate() {
         scope.close();
     }
 
+    /**
+     * A node's audit mode that has changed since the last run holds for every endpoint that there is, and undoes what was set for one of them; one that has not
+     * leaves them alone. New endpoints get it when they are prepared.
+     */
+    private void auditAll() throws IOException {
+        Path file = runtime.stateDirectory().resolve("audit-mode");
+        boolean before = Files.exists(file);
+        auditSettled = before == audit;
+        if (auditSettled) return;
+        List<CompletableFuture<Void>> all = new ArrayList<>();
+        for (Endpoint e : endpoints.list()) all.add(endpoints.setFlags(e.id(), audit ? AUDIT : 0, audit ? 0 : AUDIT));
+        CompletableFuture.allOf(all.toArray(CompletableFuture[]::new)).join();
+        executor.execute(() -> guarded(this::auditHost));
+        if (audit) Files.write(file, new byte[0]);
+        else Files.delete(file);
+    }
+
+    /** The node itself, which may become known later. */
+    private void auditHost() {
+        if (auditSettled || endpoints.host().isEmpty()) return;
+        auditSettled = true;
+        endpoints.setFlags(Endpoint.HOST, audit ? AUDIT : 0, audit ? 0 : AUDIT);
+    }
+
     /** With a host firewall the node is an endpoint as others; without, a class that an earlier configuration gave it is taken away. */
     private void host(Endpoint node) {
+        auditHost();
         if (options.hostFirewall()) {
             control.endpoint(node);
         } else if (node.policyId() != 0) {
@@ -221,6 +273,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     }
 
     private void failed(Throwable e) {
+        if (e instanceof MapFullException) refused++;
         problem = e.getMessage() == null ? e.toString() : e.getMessage();
         controller.failed(e);
         LOG.error("Policy: {}", problem, e);
@@ -296,7 +349,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
 
     @Override
     public CompletableFuture<Endpoint> prepare(Endpoint endpoint) {
-        return control.prepare(endpoint).thenApply(number -> endpoint.withPolicy(number).withFlags(audit ? AUDIT_IN | AUDIT_OUT : 0, 0));
+        return control.prepare(endpoint).thenApply(number -> endpoint.withPolicy(number).withFlags(audit && endpoint.policyId() == 0 ? AUDIT : 0, 0));
     }
 
     @Override
@@ -359,14 +412,27 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
 
     @Override
     public List<StatusRow> rows(boolean verbose) {
-        if (!verbose && problem.isEmpty()) return List.of();
+        List<StatusRow> rows = new ArrayList<>(List.of(hostRow()));
+        if (!verbose && problem.isEmpty()) return rows;
         InForce now = control.inForce();
         String text = now.revision() == 0 ? "waiting for the cluster's state" : "revision " + now.revision() + ", " + now.policies().size() + " policies";
         List<String> details = new ArrayList<>();
-        if (!problem.isEmpty()) details.add("last good tables stay in force: " + problem);
-        if (verbose && !summary.isEmpty()) details.add(summary);
-        return List.of(new StatusRow(ROW, "Policy", List.of(problem.isEmpty() ? "Ok" : "Failing", text, used + "/" + kernel.capacity() + " entries"), details,
+        List<String> waiting = facts.notInForce(now).stream().map(Object::toString).toList();
+        if (!problem.isEmpty()) details.add("  last good tables stay in force: " + problem);
+        for (String object : waiting) details.add("  not in force: " + object);
+        if (verbose && !summary.isEmpty()) details.add("  " + summary);
+        rows.add(new StatusRow(ROW, "Policy", List.of(problem.isEmpty() ? "Ok" : "Failing", text, used + "/" + kernel.capacity() + " entries"), details,
                 problem.isEmpty(), Map.of("revision", now.revision(), "policies", now.policies().size(), "entries", used, "capacity", kernel.capacity(),
-                        "mode", options.mode().name().toLowerCase(Locale.ROOT), "audit", audit, "problem", problem)));
+                        "mode", options.mode().name().toLowerCase(Locale.ROOT), "audit", audit, "problem", problem, "notInForce", waiting,
+                        "changesThatDidNotFit", refused)));
+        return rows;
+    }
+
+    private StatusRow hostRow() {
+        LocalNode now = node;
+        List<String> devices = now == null ? List.of() : now.netdevs().stream().map(LocalNode.Device::name).toList();
+        boolean on = options.hostFirewall();
+        return new StatusRow(StatusRow.Order.HOST_FIREWALL, "Host firewall", on ? List.of("Enabled", devices.toString()) : List.of("Disabled"), List.of(), true,
+                Map.of("enabled", on, "devices", devices));
     }
 }

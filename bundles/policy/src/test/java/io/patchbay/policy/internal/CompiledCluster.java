@@ -46,7 +46,7 @@ final class CompiledCluster {
         final Map<List<Object>, Integer> peerClasses = new HashMap<>();
         final Map<Integer, PeerMember> members = new TreeMap<>();
         final Map<SubjectClass, Integer> classes = new LinkedHashMap<>();
-        private AddressDemand demand = new AddressDemand(Set.of(), Set.of(), Set.of());
+        private AddressDemand demand = new AddressDemand(Set.of(), Set.of(), Set.of(), false);
 
         NodeView(String node, Cluster cluster, PolicyOptions options) {
             this.node = node;
@@ -84,8 +84,8 @@ final class CompiledCluster {
                 prefixes.put(prefix, number);
                 fresh.add(PeerMember.cidr(number, IdentityLabels.ofPrefix(prefix.toString(), cluster.dualStack()), prefix));
             }
-            for (Cluster.Pod pod : cluster.pods()) for (IpAddress a : pod.addresses()) peerClass(a, pod.labels(), pod.ports(), fresh);
-            for (Cluster.Node n : cluster.nodes()) for (IpAddress a : n.addresses()) peerClass(a, nodeLabels(n), Map.of(), fresh);
+            for (Cluster.Pod pod : cluster.pods()) for (IpAddress a : pod.addresses()) peerClass(a, pod.labels(), pod.ports(), Optional.empty(), fresh);
+            for (Cluster.Node n : cluster.nodes()) for (IpAddress a : n.addresses()) peerClass(a, nodeLabels(n), Map.of(), Optional.of(n.labels()), fresh);
             for (PeerMember m : fresh) members.put(m.number(), m);
             return fresh;
         }
@@ -96,17 +96,18 @@ final class CompiledCluster {
             return LabelSet.of(labels);
         }
 
-        private int peerClass(IpAddress address, LabelSet labels, Map<PortName, Integer> ports, List<PeerMember> fresh) {
+        private int peerClass(IpAddress address, LabelSet labels, Map<PortName, Integer> ports, Optional<LabelSet> ofNode, List<PeerMember> fresh) {
             Optional<Prefix> block = longest(demand.blocks(), address);
             Map<PortName, Integer> named = new HashMap<>(ports);
             named.keySet().retainAll(demand.ports());
-            if (block.isEmpty() && named.isEmpty()) return 0;
-            List<Object> key = List.of(labels, block, named);
+            Optional<LabelSet> node = demand.nodes() ? ofNode : Optional.empty();
+            if (block.isEmpty() && named.isEmpty() && node.isEmpty()) return 0;
+            List<Object> key = List.of(labels, block, named, node);
             Integer number = peerClasses.get(key);
             if (number == null) {
                 number = (3 << 24) + 1 + peerClasses.size();
                 peerClasses.put(key, number);
-                fresh.add(PeerMember.peerClass(number, labels, block, named));
+                fresh.add(PeerMember.peerClass(number, labels, block, named, node));
             }
             return number;
         }
@@ -119,12 +120,12 @@ final class CompiledCluster {
         int[] lookup(IpAddress address) {
             for (Cluster.Pod pod : cluster.pods()) {
                 if (pod.addresses().contains(address)) {
-                    return new int[] {identities.get(pod.labels()), peerClass(address, pod.labels(), pod.ports(), new ArrayList<>())};
+                    return new int[] {identities.get(pod.labels()), peerClass(address, pod.labels(), pod.ports(), Optional.empty(), new ArrayList<>())};
                 }
             }
             for (Cluster.Node n : cluster.nodes()) {
                 if (n.addresses().contains(address)) {
-                    return new int[] {identities.get(nodeLabels(n)), peerClass(address, nodeLabels(n), Map.of(), new ArrayList<>())};
+                    return new int[] {identities.get(nodeLabels(n)), peerClass(address, nodeLabels(n), Map.of(), Optional.of(n.labels()), new ArrayList<>())};
                 }
             }
             int world = !cluster.dualStack() ? 2 : address.isV4() ? 9 : 10;

@@ -68,6 +68,7 @@ class ControlTest {
         final Queue<Runnable> graced = new ArrayDeque<>();
         final List<Throwable> problems = new ArrayList<>();
         boolean synced = true;
+        PolicyOptions options = PolicyOptions.DEFAULTS;
         int later;
         int nextPrefix = (1 << 24) + 1;
         PolicyControl control;
@@ -83,7 +84,7 @@ class ControlTest {
         void start() {
             graced.clear();
             kernel = programs.tables(false);
-            control = new PolicyControl(this, Runnable::run, kernel, PolicyOptions.DEFAULTS, new Cookies(kernel.lastCookie()), peerClasses);
+            control = new PolicyControl(this, Runnable::run, kernel, options, new Cookies(kernel.lastCookie()), peerClasses);
         }
 
         void meetEverybody() {
@@ -314,6 +315,68 @@ class ControlTest {
         assertEquals(Map.of(), node.peerClasses);
         node.grace();
         assertEquals(0, node.kernel.used());
+    }
+
+    @Test
+    void nodesAreToldApartByTheirLabels() {
+        Node node = node();
+        LabelSet remote = LabelSet.of(Label.reserved("remote-node"));
+        IpAddress other = IpAddress.parse("192.168.1.3");
+        node.publish(CLI, 6);
+        node.publish(other, 6);
+        node.facts.put(CLI, new PeerFact(remote, Map.of(), Optional.of(LabelSet.of(Label.k8s("zone", "x")))));
+        node.facts.put(other, new PeerFact(remote, Map.of(), Optional.of(LabelSet.of(Label.k8s("zone", "y")))));
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toNodes: [{matchLabels: {zone: x}}]}]}");
+        assertNull(node.problem());
+        assertEquals(2, node.peerClasses.size());
+        assertEquals(Programs.PASSED, out(CLI, 443));
+        assertEquals(133, out(other, 443));
+        node.facts.put(other, new PeerFact(remote, Map.of(), Optional.of(LabelSet.of(Label.k8s("zone", "x")))));
+        node.control.addressesChanged();
+        assertEquals(Programs.PASSED, out(other, 443), "a node gets another label");
+        node.grace();
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toNodes: [{}]}]}");
+        assertEquals(Programs.PASSED, out(other, 443), "all nodes: by their identity");
+        assertEquals(Map.of(), node.peerClasses);
+        node.withdraw("p");
+        node.grace();
+        assertEquals(0, node.kernel.used());
+    }
+
+    @Test
+    void theNodeItselfIsASubject() {
+        IpAddress own = IpAddress.parse("192.168.1.1");
+        Node node = new Node();
+        node.options = PolicyOptions.DEFAULTS.withHostFirewall(true);
+        node.start();
+        node.meetEverybody();
+        LabelSet labels = LabelSet.of(Label.reserved("host"), Label.k8s("zone", "x"));
+        Endpoint host = new Endpoint(Endpoint.HOST, "", "", "", "", List.of(own), Programs.IFINDEX, "pb_host", Programs.POD_MAC, Programs.POD_MAC, "", 1, labels,
+                Map.of(), Map.of(), 0, 0, Endpoint.State.READY);
+        node.endpoints.put(Endpoint.HOST, host);
+        node.control.endpoint(host);
+        int first = node.endpoints.get(Endpoint.HOST).policyId();
+        assertNotEquals(0, first);
+        programs.host(own, first, 0);
+        String doc = "{apiVersion: cilium.io/v2, kind: CiliumClusterwideNetworkPolicy, metadata: {name: n}, spec: {nodeSelector: {matchLabels: {zone: x}},"
+                + " ingress: [{fromEntities: [world], toPorts: [{ports: [{port: '22', protocol: TCP}]}]}]}}";
+        PolicyObject p;
+        try {
+            p = (PolicyObject) ClusterDecoder.standard().decode("test", doc.getBytes(StandardCharsets.UTF_8)).get(0).row();
+        } catch (DecodeException e) {
+            throw new IllegalStateException(e);
+        }
+        node.policies.put(p.key(), p);
+        node.control.wake();
+        assertEquals(Programs.PASSED, programs.run(Programs.NETDEV_INGRESS, Programs.packet(OUTSIDE, own, 6, 22)));
+        assertEquals(133, programs.run(Programs.NETDEV_INGRESS, Programs.packet(OUTSIDE, own, 6, 80)));
+        assertEquals(Programs.TO_STACK, programs.run(Programs.NETDEV_EGRESS, Programs.packet(own, OUTSIDE, 6, 80)), "egress is open");
+        node.endpoints.put(Endpoint.HOST, node.endpoints.get(Endpoint.HOST).withIdentity(1, LabelSet.of(Label.reserved("host"), Label.k8s("zone", "y"))));
+        node.control.endpoint(node.endpoints.get(Endpoint.HOST));
+        int second = node.endpoints.get(Endpoint.HOST).policyId();
+        assertNotEquals(first, second, "another label, another class");
+        programs.host(own, second, 0);
+        assertEquals(Programs.PASSED, programs.run(Programs.NETDEV_INGRESS, Programs.packet(OUTSIDE, own, 6, 80)), "no rule is about it any more");
     }
 
     @Test

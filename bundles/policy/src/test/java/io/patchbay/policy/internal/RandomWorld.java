@@ -221,11 +221,11 @@ final class RandomWorld {
                     case 3 -> chance(2) ? new Peer.CidrGroupRef("g" + random.nextInt(3), prefixes(random.nextInt(2)))
                             : new Peer.CidrGroupSelector(LabelSelector.of(Map.of("kind", pick("x", "y"))), prefixes(random.nextInt(2)));
                     case 4 -> new Peer.OfEntity(pick(Entity.values()));
-                    case 5 -> direction == Direction.INGRESS ? new Peer.Nodes(LabelSelector.EVERYTHING)
+                    case 5 -> direction == Direction.INGRESS ? new Peer.Nodes(chance(2) ? LabelSelector.EVERYTHING : LabelSelector.of(Map.of("zone", pick("x", "y"))))
                             : chance(2) ? new Peer.Service(chance(2) ? "" : pick(NAMESPACES), "s" + random.nextInt(3))
                             : new Peer.ServiceSelector(chance(2) ? "" : pick(NAMESPACES), chance(3) ? LabelSelector.EVERYTHING
                                     : LabelSelector.of(Map.of("app", pick("web", "db"))));
-                    default -> new Peer.Nodes(LabelSelector.EVERYTHING);
+                    default -> new Peer.Nodes(chance(2) ? LabelSelector.EVERYTHING : LabelSelector.of(Map.of("zone", pick("x", "y"))));
                 });
             }
             peers = Optional.of(list);

@@ -138,6 +138,8 @@ class PolicyDecoderTest {
 
     @Test
     void whatIsNotBuiltIsRefusedByName() {
+        refused("apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: x}\nspec: {tier: Admin, priority: 1}\n", 2, "kind",
+                "no tiers");
         refused(CNP + "  egress: [{toFQDNs: []}]\n", 6, "spec.egress[0].toFQDNs", "toFQDNs");
         refused(CNP + "  egress: [{toGroups: []}]\n", 6, "spec.egress[0].toGroups", "toGroups");
         refused(CNP + "  ingress: [{fromRequires: []}]\n", 6, "spec.ingress[0].fromRequires", "removed");

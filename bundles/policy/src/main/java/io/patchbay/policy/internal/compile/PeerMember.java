@@ -14,23 +14,25 @@ import java.util.Optional;
  * @param cidr      for identities outside the cluster: the longest known prefix around the addresses that carry it ({@code reserved:world}: /0)
  * @param block     for classes: the longest block around the address
  * @param ports     for classes: the named ports of the pod that egress rules ask for
+ * @param node      for classes: the labels of the node
  * @param peerClass whether this is a class
  */
 public record PeerMember(int number, LabelSet labels, Optional<Prefix> cidr, Optional<Prefix> block, Map<PortName, Integer> ports,
-        boolean peerClass) {
+        Optional<LabelSet> node, boolean peerClass) {
     public PeerMember {
         ports = Map.copyOf(ports);
     }
 
     public static PeerMember identity(int number, LabelSet labels) {
-        return new PeerMember(number, labels, Optional.empty(), Optional.empty(), Map.of(), false);
+        return new PeerMember(number, labels, Optional.empty(), Optional.empty(), Map.of(), Optional.empty(), false);
     }
 
     public static PeerMember cidr(int number, LabelSet labels, Prefix prefix) {
-        return new PeerMember(number, labels, Optional.of(prefix), Optional.empty(), Map.of(), false);
+        return new PeerMember(number, labels, Optional.of(prefix), Optional.empty(), Map.of(), Optional.empty(), false);
     }
 
-    public static PeerMember peerClass(int number, LabelSet labels, Optional<Prefix> block, Map<PortName, Integer> ports) {
-        return new PeerMember(number, labels, Optional.empty(), block, ports, true);
+    public static PeerMember peerClass(int number, LabelSet labels, Optional<Prefix> block, Map<PortName, Integer> ports,
+            Optional<LabelSet> node) {
+        return new PeerMember(number, labels, Optional.empty(), block, ports, node, true);
     }
 }

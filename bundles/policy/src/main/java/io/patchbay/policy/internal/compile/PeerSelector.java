@@ -25,6 +25,19 @@ public sealed interface PeerSelector {
         }
     }
 
+    /** Other nodes by their own labels, which no identity has: peer classes. */
+    record ByNode(LabelSelector selector) implements PeerSelector {
+        @Override
+        public boolean selects(PeerMember member) {
+            return member.node().isPresent() && member.labels().isReserved("remote-node") && selector.matches(member.node().get());
+        }
+
+        @Override
+        public boolean selectsForNamedPort(PeerMember member) {
+            return false; // a node has no named ports
+        }
+    }
+
     /**
      * Addresses.
      *

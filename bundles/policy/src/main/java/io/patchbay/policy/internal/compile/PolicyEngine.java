@@ -140,9 +140,11 @@ public final class PolicyEngine {
         Set<Prefix> prefixes = new HashSet<>();
         Set<Prefix> blocks = new HashSet<>();
         Set<PortName> ports = new HashSet<>();
+        boolean nodes = false;
         for (ResolvedRule rule : rules) {
             for (Grant grant : rule.grants()) {
                 for (PeerSelector peer : grant.peers()) {
+                    nodes |= peer instanceof PeerSelector.ByNode;
                     if (!(peer instanceof PeerSelector.ByPrefix p)) continue;
                     prefixes.add(p.cidr());
                     prefixes.addAll(p.except());
@@ -154,7 +156,7 @@ public final class PolicyEngine {
                 for (L4 l4 : grant.ports()) if (l4 instanceof L4.Named named) ports.add(named.name());
             }
         }
-        return new AddressDemand(prefixes, blocks, ports);
+        return new AddressDemand(prefixes, blocks, ports, nodes);
     }
 
     private RuleResolver resolver(Change change) {

@@ -193,7 +193,7 @@ final class RuleResolver {
         } else if (peer instanceof Peer.OfEntity entity) {
             entity(entity.entity(), result);
         } else if (peer instanceof Peer.Nodes nodes) {
-            result.add(new PeerSelector.ByLabels(nodes.selector().and(reserved("remote-node"))));
+            result.add(nodes.selector().requirements().isEmpty() ? byReserved("remote-node") : new PeerSelector.ByNode(nodes.selector()));
         } else if (peer instanceof Peer.Service service) {
             for (ServiceFacts s : services) {
                 if (s.name().equals(service.name()) && inNamespaceOrAny(service.namespace(), s)) service(s, result);

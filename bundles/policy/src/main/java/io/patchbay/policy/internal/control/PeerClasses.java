@@ -28,7 +28,7 @@ final class PeerClasses {
     record Plan(List<PeerMember> fresh, Map<IpAddress, Integer> changed, Set<Integer> unused) {
     }
 
-    private record Key(LabelSet labels, Optional<Prefix> block, Map<PortName, Integer> ports) {
+    private record Key(LabelSet labels, Optional<Prefix> block, Map<PortName, Integer> ports, Optional<LabelSet> node) {
     }
 
     private static final int FIRST = (PeerNumbers.CLASS_SCOPE << 24) + 1;
@@ -50,13 +50,13 @@ final class PeerClasses {
     Plan plan(Map<IpAddress, PeerFact> facts, AddressDemand demand) {
         List<PeerMember> fresh = new ArrayList<>();
         Map<IpAddress, Integer> changed = new HashMap<>();
-        if (!demand.blocks().isEmpty() || !demand.ports().isEmpty()) {
+        if (demand.classes()) {
             facts.forEach((address, fact) -> {
                 int number = number(address, fact, demand, fresh);
                 if (number != assigned.getOrDefault(address, 0)) changed.put(address, number);
             });
         }
-        for (IpAddress a : assigned.keySet()) if (!facts.containsKey(a) || demand.blocks().isEmpty() && demand.ports().isEmpty()) changed.put(a, 0);
+        for (IpAddress a : assigned.keySet()) if (!facts.containsKey(a) || !demand.classes()) changed.put(a, 0);
         changed.forEach((a, n) -> {
             if (n == 0) assigned.remove(a);
             else assigned.put(a, n);
@@ -72,14 +72,15 @@ final class PeerClasses {
         Optional<Prefix> block = longest(demand.blocks(), address);
         Map<PortName, Integer> ports = new HashMap<>(fact.ports());
         ports.keySet().retainAll(demand.ports());
-        if (block.isEmpty() && ports.isEmpty()) return 0;
-        Key key = new Key(fact.labels(), block, Map.copyOf(ports));
+        Optional<LabelSet> node = demand.nodes() ? fact.node() : Optional.empty();
+        if (block.isEmpty() && ports.isEmpty() && node.isEmpty()) return 0;
+        Key key = new Key(fact.labels(), block, Map.copyOf(ports), node);
         Integer number = numbers.get(key);
         if (number == null) {
             Integer before = assigned.get(address);
             number = before != null && unexplained.remove(before) ? before : (Integer) next++;
             numbers.put(key, number);
-            fresh.add(PeerMember.peerClass(number, key.labels, block, key.ports));
+            fresh.add(PeerMember.peerClass(number, key.labels, block, key.ports, node));
         }
         return number;
     }

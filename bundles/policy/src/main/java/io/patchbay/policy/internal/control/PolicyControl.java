@@ -41,7 +41,7 @@ import java.util.concurrent.TimeUnit;
  * in the kernel stays in charge and nothing of it is deleted.
  */
 public final class PolicyControl {
-    private static final AddressDemand NOTHING = new AddressDemand(Set.of(), Set.of(), Set.of());
+    private static final AddressDemand NOTHING = new AddressDemand(Set.of(), Set.of(), Set.of(), false);
     /** How long an identity may wait for the first tables; longer, and it is published with what the tables found in the kernel say. */
     private static final long FIRST_TABLES_SECONDS = 10;
 
@@ -217,7 +217,7 @@ public final class PolicyControl {
     /** Gives addresses the peer classes that the demand asks for. @return done when the kernel has them */
     private CompletableFuture<?> refine() {
         Map<IpAddress, PeerFact> facts = Map.of();
-        if (!demand.blocks().isEmpty() || !demand.ports().isEmpty()) {
+        if (demand.classes()) {
             facts = new HashMap<>(world.facts());
             for (Endpoint e : endpoints.values()) {
                 if (!e.isHost()) for (IpAddress a : e.addresses()) facts.put(a, new PeerFact(e.labels(), ports(e)));
@@ -232,7 +232,7 @@ public final class PolicyControl {
 
     /** Pods, nodes or their labels have changed. */
     public void addressesChanged() {
-        if (opened.isDone() && !(demand.blocks().isEmpty() && demand.ports().isEmpty())) report(refine());
+        if (opened.isDone() && demand.classes()) report(refine());
     }
 
     private void report(CompletableFuture<?> work) {

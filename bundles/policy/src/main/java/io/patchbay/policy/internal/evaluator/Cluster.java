@@ -36,14 +36,4 @@ public record Cluster(List<Pod> pods, List<Node> nodes, List<ServiceFacts> servi
         nodes = List.copyOf(nodes);
         services = List.copyOf(services);
     }
-
-    Pod pod(IpAddress address) {
-        for (Pod pod : pods) if (pod.addresses().contains(address)) return pod;
-        return null;
-    }
-
-    Node node(IpAddress address) {
-        for (Node node : nodes) if (node.addresses().contains(address)) return node;
-        return null;
-    }
 }

@@ -20,6 +20,7 @@ import io.patchbay.policy.internal.model.PortName;
 import io.patchbay.policy.internal.model.RuleOrigin;
 import io.patchbay.policy.internal.model.ServiceFacts;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -40,12 +41,16 @@ public final class Evaluator {
     private final List<PolicyObject> policies;
     private final List<CidrGroup> groups;
     private final Cluster cluster;
+    private final Map<IpAddress, Cluster.Pod> pods = new HashMap<>();
+    private final Map<IpAddress, Cluster.Node> nodes = new HashMap<>();
 
     public Evaluator(PolicyOptions options, List<PolicyObject> policies, List<CidrGroup> groups, Cluster cluster) {
         this.options = options;
         this.policies = policies.stream().sorted((a, b) -> a.key().compareTo(b.key())).toList();
         this.groups = List.copyOf(groups);
         this.cluster = cluster;
+        cluster.nodes().forEach(n -> n.addresses().forEach(a -> nodes.putIfAbsent(a, n)));
+        cluster.pods().forEach(p -> p.addresses().forEach(a -> pods.putIfAbsent(a, p)));
     }
 
     /** An end of the connection: exactly one of pod and node, or neither for an address outside. */
@@ -67,7 +72,7 @@ public final class Evaluator {
     public TraceResult evaluate(Connection connection) {
         int protocol = connection.protocol();
         boolean known = protocol == 6 || protocol == 17 || protocol == 1 || protocol == 58 || protocol == 132 && options.sctp();
-        if (!known && (cluster.pod(connection.source()) != null || cluster.pod(connection.destination()) != null)) {
+        if (!known && (pods.get(connection.source()) != null || pods.get(connection.destination()) != null)) {
             return skipped(connection, UNKNOWN_PROTOCOL, "protocol " + protocol + " is not handled");
         }
         if (protocol == 1 && connection.icmpType() == 3 && connection.icmpCode() == 4) {
@@ -95,8 +100,8 @@ public final class Evaluator {
     }
 
     private End end(IpAddress address) {
-        Cluster.Pod pod = cluster.pod(address);
-        return new End(address, pod, pod == null ? cluster.node(address) : null);
+        Cluster.Pod pod = pods.get(address);
+        return new End(address, pod, pod == null ? nodes.get(address) : null);
     }
 
     /** The labels that an end has for a subject on the given node. */
@@ -232,7 +237,7 @@ public final class Evaluator {
             return false;
         }
         if (written instanceof Peer.OfEntity p) return entityMatches(p, labels);
-        if (written instanceof Peer.Nodes p) return labels.isReserved("remote-node") && all(p.selector(), labels);
+        if (written instanceof Peer.Nodes p) return labels.isReserved("remote-node") && all(p.selector(), peer.node().labels());
         if (written instanceof Peer.Service p) {
             for (ServiceFacts s : cluster.services()) {
                 boolean meant = s.name().equals(p.name()) && (p.namespace().isEmpty() || p.namespace().equals(s.namespace()));

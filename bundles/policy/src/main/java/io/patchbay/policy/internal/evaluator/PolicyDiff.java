@@ -9,10 +9,6 @@ import java.util.List;
 public final class PolicyDiff {
     /** A connection whose verdict differs. */
     public record Changed(TraceResult before, TraceResult after) {
-        /** Two lines: the connection, and both verdicts with their reasons. */
-        public String render() {
-            return before.connection() + "\n  now:  " + before.summary() + "\n  then: " + after.summary() + "\n";
-        }
     }
 
     private PolicyDiff() {
