@@ -54,13 +54,9 @@ static __always_inline int pb_find_receiver(struct __sk_buff *skb, struct pb_scr
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
     if (!ep)
         return PB_DROP_LOCAL_DELIVERY;
-    if (ep->flags & PB_EP_HOST) {
-        /* The node: routing sends its packets here only when policy is to be asked. */
-        if (!(pb_flags(skb) & PB_F_LOCAL) || !ep->policy_id)
-            return PB_DROP_LOCAL_DELIVERY;
-    } else if (!(pb_flags(skb) & PB_F_LOCAL) && ep->ifindex != skb->ifindex) {
+    /* The node itself: routing sends its packets here only when policy is to be asked. */
+    if (!(pb_flags(skb) & PB_F_LOCAL) && ((ep->flags & PB_EP_HOST) || ep->ifindex != skb->ifindex))
         return PB_DROP_LOCAL_DELIVERY;
-    }
     if (ep->flags & PB_EP_NOT_READY)
         return PB_DROP_ENDPOINT_NOT_READY;
     pb_set_endpoint(skb, s, ep);

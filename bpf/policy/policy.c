@@ -146,11 +146,13 @@ static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s,
     /* A packet that is reported asks all the same: the event names the rule. */
     if (ct == PB_CT_ESTABLISHED && word && s->ct_policy_flags == word && !(pb_flags(skb) & PB_F_TRACE))
         return 0;
+    bool host = s->ep_flags & PB_EP_HOST;
+    if (host && !s->ep_policy_id)
+        return 0; /* the host firewall was lifted while the packet was on its way here */
     struct pb_policy_dir *dir = pb_policy_of(s);
     if (!dir)
         return PB_DROP_ENDPOINT_NOT_READY;
     struct pb_policy_direction *d = egress ? &dir->egress : &dir->ingress;
-    bool host = s->ep_flags & PB_EP_HOST;
     /* A node speaks more protocols than its pods: while no rule closes the direction they pass. */
     if (!pb_known_protocol(s->proto, dir->flags))
         return host && !d->closed ? 0 : PB_DROP_CT_UNKNOWN_PROTO;

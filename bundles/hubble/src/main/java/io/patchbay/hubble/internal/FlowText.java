@@ -45,7 +45,8 @@ final class FlowText {
 
         /** Null when the code is none. What is left to the kernel goes to its stack, or out when it was on its way out. */
         static Point of(Flow flow) {
-            int code = flow.code() != 7 ? flow.code() : flow.origin().hook() == Hook.NETDEV_EGRESS.number() ? TO_NETWORK.code : TO_STACK.code;
+            boolean left = flow.code() == 7 || flow.code() == TO_STACK.code;
+            int code = !left ? flow.code() : flow.origin().hook() == Hook.NETDEV_EGRESS.number() ? TO_NETWORK.code : TO_STACK.code;
             for (Point p : values()) if (p.code == code) return p;
             return null;
         }
