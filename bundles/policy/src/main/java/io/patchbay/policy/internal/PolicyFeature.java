@@ -402,6 +402,16 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         return control.inForce();
     }
 
+    /** Objects of the cluster that the tables in force don't have, or in another version: those being put in force, or that don't fit. */
+    List<String> notInForce() {
+        return facts.notInForce(control.inForce()).stream().map(Object::toString).toList();
+    }
+
+    /** Why the last change could not be put in force; empty if it could. */
+    String problem() {
+        return problem;
+    }
+
     PolicyOptions options() {
         return options;
     }
@@ -417,7 +427,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         InForce now = control.inForce();
         String text = now.revision() == 0 ? "waiting for the cluster's state" : "revision " + now.revision() + ", " + now.policies().size() + " policies";
         List<String> details = new ArrayList<>();
-        List<String> waiting = facts.notInForce(now).stream().map(Object::toString).toList();
+        List<String> waiting = notInForce();
         if (!problem.isEmpty()) details.add("  last good tables stay in force: " + problem);
         for (String object : waiting) details.add("  not in force: " + object);
         if (verbose && !summary.isEmpty()) details.add("  " + summary);

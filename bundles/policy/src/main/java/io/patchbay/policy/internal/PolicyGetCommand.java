@@ -39,7 +39,8 @@ public final class PolicyGetCommand implements ShellCommand {
     @Override
     public List<String> help() {
         return List.of("Usage: policy get [-o json]", "", "A JSON array of rules, then the revision. The revision grows when new tables are in force in the kernel,",
-                "not when a policy is read. With -o json: {\"policy\": [...], \"revision\": N}.");
+                "not when a policy is read. Behind it the objects of the cluster that are not in force as they are now, if any, and why.",
+                "With -o json: {\"policy\": [...], \"revision\": N, \"notInForce\": [...], \"problem\": \"\"}.");
     }
 
     @Override
@@ -48,10 +49,14 @@ public final class PolicyGetCommand implements ShellCommand {
         boolean json = options.output("text", "json").equals("json");
         InForce now = policy.inForce();
         if (json) {
-            context.out().println(pretty(Json.createObjectBuilder().add("policy", RuleJson.of(now.policies())).add("revision", now.revision()).build()));
+            context.out().println(pretty(Json.createObjectBuilder().add("policy", RuleJson.of(now.policies())).add("revision", now.revision())
+                    .add("notInForce", Json.createArrayBuilder(policy.notInForce())).add("problem", policy.problem()).build()));
         } else {
             context.out().println(pretty(RuleJson.of(now.policies())));
             context.out().println("Revision: " + now.revision());
+            for (String object : policy.notInForce()) {
+                context.out().println("Not in force: " + object + (policy.problem().isEmpty() ? "" : ": " + policy.problem()));
+            }
         }
         return 0;
     }
