@@ -1,5 +1,5 @@
 /** What the node saw: flows, with names. */
-@Version("1.1.0")
+@Version("2.0.0")
 package io.patchbay.api.flow;
 
 import org.osgi.annotation.versioning.Version;
