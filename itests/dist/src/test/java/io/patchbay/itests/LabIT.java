@@ -444,7 +444,7 @@ class LabIT {
         } catch (Exception e) {
             throw new AssertionError(e);
         } finally {
-            lab.on("node1", "config", "set", "policy.enable-host-firewall", "--unset").ok();
+            lab.on("node1", "config", "set", "policy.enable-host-firewall", "--unset"); // if it came so far, it was unset before
             lab.delete(policy).ok();
         }
         lab.awaitRunning("node1");
