@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
- * identity: the identities of peers, from the ipcache. An address that nobody knows is the world's (2).
+ * identity: the identities of peers, from the ipcache. An address that nobody knows is the world's: 2, or in dual stack what
+ * the ipcache has for the whole family.
  */
 #include <patchbay/stage.h>
 #include <patchbay/endpoints.h>
 #include <patchbay/ipcache.h>
 #include <patchbay/node_config.h>
 
-enum pb_reserved_identity { PB_ID_HOST = 1, PB_ID_WORLD = 2 };
+#define PB_ID_HOST 1
 
 /* Towards the destination as it is after service translation: identity, and the node it is behind. */
 static __always_inline int pb_destination(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
 {
     struct pb_ipcache_value *v = pb_ipcache_lookup(&s->daddr);
     if (v) {
-        skb->cb[PB_CB_DST] = v->identity ? v->identity : PB_ID_WORLD;
+        skb->cb[PB_CB_DST] = v->identity ? v->identity : PB_WORLD;
         s->tunnel_ip = v->tunnel;
     } else {
-        skb->cb[PB_CB_DST] = PB_ID_WORLD;
+        skb->cb[PB_CB_DST] = PB_WORLD;
         pb_memset(&s->tunnel_ip, 0, sizeof(s->tunnel_ip));
     }
     return pb_next(skb, cfg);
@@ -30,22 +31,25 @@ PB_STAGE(src_identity_pod_ingress)
 {
     if (!(pb_flags(skb) & PB_F_LOCAL)) {
         struct pb_ipcache_value *v = pb_ipcache_lookup(&s->saddr);
-        skb->cb[PB_CB_SRC] = v && v->identity ? v->identity : PB_ID_WORLD;
+        skb->cb[PB_CB_SRC] = v && v->identity ? v->identity : PB_WORLD;
     }
     return pb_next(skb, cfg);
 }
 
 /* A node device says nothing of who sent a packet, so the address alone must not lend it an identity that has a way of its
  * own: this node's pods and addresses never come in from outside, and pods behind a tunnel come through the tunnel. */
-static __always_inline __u32 pb_claimed_identity(const struct pb_ipcache_value *v)
+static __always_inline __u32 pb_claimed_identity(const struct pb_addr *a)
 {
-    if (!v || !v->identity || v->identity == PB_ID_HOST || (v->flags & PB_IPC_LOCAL))
-        return PB_ID_WORLD;
+    struct pb_ipcache_value *v = pb_ipcache_lookup(a);
+    if (!v || !v->identity)
+        return PB_WORLD;
+    if (v->identity == PB_ID_HOST || (v->flags & PB_IPC_LOCAL))
+        return pb_world_of(a);
     if (v->flags & PB_IPC_TUNNEL) {
         __u32 zero = 0;
         struct pb_node_config *node = bpf_map_lookup_elem(&node_config, &zero);
         if (node && node->tunnel_ifindex)
-            return PB_ID_WORLD;
+            return pb_world_of(a);
     }
     return v->identity;
 }
@@ -56,7 +60,7 @@ PB_STAGE(src_identity_netdev_ingress)
 {
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
     if (ep && (!(ep->flags & PB_EP_HOST) || ep->policy_id))
-        skb->cb[PB_CB_SRC] = pb_claimed_identity(pb_ipcache_lookup(&s->saddr));
+        skb->cb[PB_CB_SRC] = pb_claimed_identity(&s->saddr);
     return pb_next(skb, cfg);
 }
 

@@ -27,6 +27,13 @@ static __always_inline bool is_own_address(const struct pb_node_config *n, const
     return pb_addr_eq(a, &n->node_ip6) || pb_addr_eq(a, &n->router_ip6);
 }
 
+static __always_inline bool is_of_own_pods(const struct pb_node_config *n, const struct pb_addr *a)
+{
+    if (pb_addr_is_v4(a))
+        return n->pod_cidr4_len && pb_addr_in(a, &n->pod_cidr4, n->pod_cidr4_len);
+    return n->pod_cidr6_len && pb_addr_in(a, &n->pod_cidr6, n->pod_cidr6_len);
+}
+
 static __always_inline bool is_multicast(const struct pb_addr *a)
 {
     if (pb_addr_is_v4(a))
@@ -82,7 +89,7 @@ static __always_inline int decide(struct __sk_buff *skb, struct pb_scratch *s, b
         return PB_DROP_UNROUTABLE;
     bool overlay = !pb_addr_is_zero(&s->tunnel_ip);
     /* An address of our own pods that no pod has: out there it could only come back. */
-    if (!overlay && n->pod_cidr4_len && pb_addr_in(&s->daddr, &n->pod_cidr4, n->pod_cidr4_len))
+    if (!overlay && is_of_own_pods(n, &s->daddr))
         return PB_DROP_UNROUTABLE;
     pb_set_route(skb, overlay ? PB_ROUTE_OVERLAY : PB_ROUTE_NETWORK);
     return from_pod ? pb_hop(skb) : 0;

@@ -15,7 +15,6 @@
 #define NAT_PORT_MIN 10000
 #define NAT_PORT_MAX 29999
 #define NAT_PROBES 32
-#define ID_WORLD 2
 #define NAT_RANGE_KEY 32 /* bits of the frontend's number in front of an address */
 
 struct lb_nat_key {
@@ -217,7 +216,7 @@ static __always_inline int forward(struct __sk_buff *skb, struct pb_scratch *s, 
         __u64 flags = BPF_F_ZERO_CSUM_TX;
         pb_memset(&key, 0, sizeof(key));
         /* The backend's policy sees somebody from outside, not a node. */
-        key.tunnel_id = ID_WORLD;
+        key.tunnel_id = PB_WORLD;
         key.tunnel_ttl = 64;
         if (pb_addr_is_v4(&v->tunnel)) {
             key.remote_ipv4 = bpf_ntohl(v->tunnel.w[3]);
@@ -280,6 +279,15 @@ static __always_inline int answer(struct __sk_buff *skb, const volatile struct p
     pb_set_mark(skb, PB_MARK_SNAT_DONE);
     *act = bpf_redirect_neigh(n->netdev_ifindex, 0, 0, 0);
     return PB_TO_NETWORK;
+}
+
+/* What a backend elsewhere answers to. The tunnel is IPv4's: of IPv6 it is the router address, whose way through the tunnel
+ * every node knows. */
+static __always_inline struct pb_addr own_address(const struct __sk_buff *skb, const struct pb_node_config *n)
+{
+    if (pb_family(skb) == 4)
+        return n->node_ip4;
+    return n->tunnel_ifindex && !pb_addr_is_zero(&n->router_ip6) ? n->router_ip6 : n->node_ip6;
 }
 
 /* ---- ICMP errors about what went through here: whoever gets one is to find in it what it sent itself ---- */
@@ -355,14 +363,14 @@ static __always_inline int error_to_backend(struct __sk_buff *skb, const volatil
             code = pb_rewrite_quoted(skb, in, false, &in->daddr, nport);
         return code ? code : LB_DONE;
     }
-    struct pb_addr node = pb_family(skb) == 4 ? n->node_ip4 : n->node_ip6;
+    struct pb_addr node = own_address(skb, n);
     code = pb_rewrite_quoted(skb, in, false, &node, nport);
     if (!code)
         code = pb_rewrite(skb, s->proto, true, &s->saddr, &node, 0, 0);
     s->saddr = node;
     if (code)
         return code;
-    skb->cb[PB_CB_SRC] = ID_WORLD;
+    skb->cb[PB_CB_SRC] = pb_world_of(&node);
     return forward(skb, s, n, act);
 }
 
@@ -478,7 +486,7 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
     struct lb_nat_key nat;
     if (!local) {
         pb_memset(&nat, 0, sizeof(nat));
-        nat.node = pb_family(skb) == 4 ? n->node_ip4 : n->node_ip6;
+        nat.node = own_address(skb, n);
         nat.backend = c.addr;
         nat.bport = c.port;
         nat.proto = s->proto;
@@ -503,7 +511,7 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
         return code;
     if (syn)
         pb_set_flag(skb, PB_F_TRACE);
-    skb->cb[PB_CB_SRC] = ID_WORLD;
+    skb->cb[PB_CB_SRC] = pb_world_of(&s->svc_addr);
     return forward(skb, s, n, act);
 }
 
@@ -537,7 +545,7 @@ PB_STAGE(service_overlay_ingress)
     else if (pb_parse_inner(skb, &in))
         code = error_to_client(skb, cfg, s, &in, &act);
     if (code == LB_NOT_MINE) {
-        if (skb->cb[PB_CB_SRC] == ID_WORLD)
+        if (pb_is_world(skb->cb[PB_CB_SRC]))
             s->set_nat_flags |= LB_NAT_TUNNEL;
         return pb_next(skb, cfg);
     }

@@ -100,7 +100,7 @@ static __always_inline int lb_reverse(struct __sk_buff *skb, const volatile stru
     int code = 0;
     /* Another node sent us this connection with its own address as the source, through the tunnel: answers, and what the pod says
      * of it, go back there. */
-    if ((state == PB_CT_REPLY || state == PB_CT_RELATED) && (s->ct_nat_flags & LB_NAT_TUNNEL))
+    if ((state == PB_CT_REPLY || state == PB_CT_RELATED) && (s->ct_nat_flags & LB_NAT_TUNNEL) && pb_addr_is_zero(&s->tunnel_ip))
         s->tunnel_ip = s->daddr;
     if (!s->ct_svc_port || (state != PB_CT_REPLY && state != PB_CT_RELATED))
         return pb_next(skb, cfg);

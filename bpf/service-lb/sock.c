@@ -104,6 +104,13 @@ static __always_inline bool sock_known(const volatile struct pb_stage_cfg *cfg, 
     return lb_members_find(cfg, &m) && lb_choose(cfg, c, m.backend);
 }
 
+static __always_inline bool sock_is_loopback(const struct pb_addr *a)
+{
+    if (pb_addr_is_v4(a))
+        return (a->w[3] & 0xff) == 127;
+    return !a->w[0] && !a->w[1] && !a->w[2] && a->w[3] == bpf_htonl(1);
+}
+
 static __always_inline bool sock_is_node(const struct pb_addr *a)
 {
     struct pb_ipcache_value *v = bpf_map_lookup_elem(&ipcache, a);
@@ -158,7 +165,7 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, const volatil
     k.proto = ctx->protocol;
     struct pb_addr asked = k.addr;
     struct lb_service *svc = lb_find_inside(cfg, &k);
-    if (!svc && pb_addr_is_v4(&k.addr) && (k.addr.w[3] & 0xff) == 127) {
+    if (!svc && sock_is_loopback(&k.addr)) {
         /* A NodePort on the loopback address: the row of all addresses. */
         k.addr.w[3] = 0;
         svc = lb_find_inside(cfg, &k);

@@ -6,7 +6,6 @@
 #include <patchbay/ipcache.h>
 
 #define ID_HOST 1
-#define ID_WORLD 2
 #define ID_REMOTE_NODE 6
 #define VNI_LIMIT (1u << 24)
 #define MAX_CIDRS 4
@@ -71,8 +70,9 @@ static __always_inline int encapsulate(struct __sk_buff *skb, struct pb_scratch 
     if (!c || !c->ifindex)
         return PB_DROP_NO_TUNNEL_ENDPOINT;
     pb_memset(&key, 0, sizeof(key));
-    /* On the wire "host" would mean the receiver's own; identities of prefixes are known to this node only. */
-    key.tunnel_id = id == ID_HOST ? ID_REMOTE_NODE : id >= VNI_LIMIT || !id ? ID_WORLD : id;
+    /* On the wire "host" would mean the receiver's own; identities of prefixes are known to this node only, and of the world
+     * the receiver sees for itself which family's it is. */
+    key.tunnel_id = id == ID_HOST ? ID_REMOTE_NODE : id >= VNI_LIMIT || !id || pb_is_world(id) ? PB_WORLD : id;
     key.tunnel_ttl = 64;
     if (pb_addr_is_v4(&s->tunnel_ip)) {
         key.remote_ipv4 = bpf_ntohl(s->tunnel_ip.w[3]);
@@ -126,6 +126,13 @@ static __always_inline bool owns(const struct tunnel_node *n, const struct pb_ad
     return false;
 }
 
+/* Whether an address is one of the node's own: no other node has its pod CIDRs. */
+static __always_inline bool is_of(const struct tunnel_node *n, const struct pb_addr *a)
+{
+    struct tunnel_node *other = bpf_map_lookup_elem(&tunnel_nodes, a);
+    return other && other->cidrs == n->cidrs && other->cidr[0].prefixlen == n->cidr[0].prefixlen && pb_addr_eq(&other->cidr[0].addr, &n->cidr[0].addr);
+}
+
 /* Whether a disagreement is young enough to be a change on its way. */
 static __always_inline bool may_disagree(const struct pb_addr *a, __u32 vni)
 {
@@ -171,21 +178,23 @@ static __always_inline int sender(struct __sk_buff *skb, const struct pb_scratch
         return PB_DROP_INVALID_IDENTITY;
     /* A node's own packets: from one of its addresses, or from its router address among its pods'. */
     if (pb_addr_eq(&s->saddr, &from))
-        return vni == ID_REMOTE_NODE || vni == ID_WORLD ? 0 : PB_DROP_INVALID_IDENTITY; /* world: a client outside, for a service */
+        return vni == ID_REMOTE_NODE || vni == PB_WORLD ? 0 : PB_DROP_INVALID_IDENTITY; /* world: a client outside, for a service */
     struct pb_ipcache_value *v = bpf_map_lookup_elem(&ipcache, &s->saddr);
     if (!v || !v->identity) {
         if (owns(n, &s->saddr))
             return 0; /* a pod that we have not heard of yet */
-        return (vni == ID_REMOTE_NODE || vni == ID_WORLD) && bpf_map_lookup_elem(&tunnel_nodes, &s->saddr) ? 0 : PB_DROP_INVALID_SIP;
+        return (vni == ID_REMOTE_NODE || vni == PB_WORLD) && bpf_map_lookup_elem(&tunnel_nodes, &s->saddr) ? 0 : PB_DROP_INVALID_SIP;
     }
     if (v->flags & PB_IPC_LOCAL)
         return PB_DROP_INVALID_SIP;
     if (v->flags & PB_IPC_NODE) {
-        /* Another address of the node; which node's it is only its CIDRs tell. */
-        if (!pb_addr_eq(&v->tunnel, &from) && !pb_addr_is_zero(&v->tunnel))
+        /* Its router address, or another of its addresses. */
+        if (pb_addr_is_zero(&v->tunnel) ? !is_of(n, &s->saddr) : !pb_addr_eq(&v->tunnel, &from))
             return PB_DROP_INVALID_SIP;
         if (v->identity == ID_HOST)
             return PB_DROP_INVALID_SIP;
+        if (vni == PB_WORLD)
+            return 0; /* as above: of a family that the underlay does not speak, a client comes with another of the node's addresses */
         *identity = v->identity; /* the API server's node has an identity of its own */
         return vni == ID_REMOTE_NODE || vni == v->identity ? 0 : PB_DROP_INVALID_IDENTITY;
     }
@@ -200,7 +209,7 @@ PB_STAGE(decap_overlay_ingress)
 {
     __u32 identity = 0;
     int code = sender(skb, s, &identity);
-    skb->cb[PB_CB_SRC] = identity;
+    skb->cb[PB_CB_SRC] = identity == PB_WORLD ? pb_world_of(&s->saddr) : identity;
     pb_set_flag(skb, PB_F_TUNNEL);
     return code ? pb_drop(skb, cfg, s, code) : pb_next(skb, cfg);
 }

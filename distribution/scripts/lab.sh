@@ -5,7 +5,9 @@ lab_usage() {
     cat <<'TEXT'
 Usage: patchbay [--lab NAME] lab [up|down|status|exec|apply|delete|get]
 
-  lab [up] [--no-check]             starts two nodes with the workloads of config/lab, waits until they are ready, shows them
+  lab [up] [--no-check] [--dual-stack]
+                                    starts two nodes with the workloads of config/lab, waits until they are ready, shows them;
+                                    with --dual-stack everything has an IPv6 address beside its IPv4 one
   lab down                          ends it and removes every trace
   lab status [-o json]              nodes and pods: namespaces, addresses, sockets, cgroups, processes
   lab exec NAMESPACE/POD -- CMD...  runs a command in a pod
@@ -25,6 +27,9 @@ lab_manifests=${PATCHBAY_LAB_MANIFESTS:-$root/config/lab}
 lab_patience=${PATCHBAY_LAB_PATIENCE:-120}
 declare -A lab_ip=([node1]=172.18.0.11 [node2]=172.18.0.12)
 lab_outside_ip=172.18.0.2 lab_outside_service=203.0.113.10
+# IPv6 of a dual-stack lab; the file "dual-stack" marks one.
+declare -A lab_ip6=([node1]=fd00:172:18::11 [node2]=fd00:172:18::12)
+lab_outside_ip6=fd00:172:18::2 lab_outside_service6=2001:db8:113::10
 
 lab_main() {
     lab=$PATCHBAY_LAB
@@ -50,6 +55,7 @@ lab_main() {
     esac
 }
 
+lab_is_dual() { [ -e "$dir/dual-stack" ]; }
 lab_running() { [ -d "$dir" ] || fail "there is no lab '$lab': patchbay lab up"; }
 lab_in() { local ns=$1; shift; nsenter --net="/run/netns/$lab-$ns" -- "$@"; }
 lab_cgroup() { echo "$(setup_cgroup2)/patchbay/$lab"; }
@@ -83,6 +89,13 @@ lab_network() {
     # The outside host knows no route to any pod: only a masqueraded connection gets an answer from it.
     ip -n "$lab-outside" address add "$lab_outside_ip/24" dev eth0
     ip -n "$lab-outside" address add "$lab_outside_service/32" dev lo
+    lab_is_dual || return 0
+    for host in "${lab_nodes[@]}"; do
+        ip -n "$lab-$host" address add "${lab_ip6[$host]}/64" dev eth0 nodad
+        ip -n "$lab-$host" route add default via "$lab_outside_ip6"
+    done
+    ip -n "$lab-outside" address add "$lab_outside_ip6/64" dev eth0 nodad
+    ip -n "$lab-outside" address add "$lab_outside_service6/128" dev lo nodad
 }
 
 lab_start_agent() {
@@ -101,9 +114,12 @@ lab_start_agent() {
     disown
 }
 
+# A node's addresses, the first of the family that comes first for pods and services.
+lab_node_ips() { if lab_is_dual; then echo "${lab_ip[$1]},${lab_ip6[$1]}"; else echo "${lab_ip[$1]}"; fi; }
+
 lab_start_kubelet() {
     local arguments=() node
-    for node in "${lab_nodes[@]}"; do arguments+=("$node=${lab_ip[$node]}=$(lab_cgroup)/$node"); done
+    for node in "${lab_nodes[@]}"; do arguments+=("$node=$(lab_node_ips "$node")=$(lab_cgroup)/$node"); done
     setsid bash -c 'echo $$ >"$0/kubelet.pid"; exec "$@"' "$dir" \
         java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx256m -cp "$root/distribution/lab/target/lab-0.1.0.jar:$root/distribution/lab/target/lib/*" \
         io.patchbay.lab.Main "$dir" "$(lab_dist)/bin/patchbay-cni" "$(lab_bin):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
@@ -164,12 +180,15 @@ lab_failed() {
 lab_starter() { local pid; pid=$(lab_pid "$dir/starting.pid"); [ "$pid" = null ] || [ "$pid" = $$ ] || echo "$pid"; }
 
 lab_up() {
-    local check=1 node
-    case ${1:-} in --no-check) check=0 ;; '') ;; *) lab_usage >&2; exit 2 ;; esac
-    [ $# -le 1 ] || { lab_usage >&2; exit 2; }
+    local check=1 dual=0 node
+    while [ $# -gt 0 ]; do
+        case $1 in --no-check) check=0 ;; --dual-stack) dual=1 ;; *) lab_usage >&2; exit 2 ;; esac
+        shift
+    done
     setup_install
     [ -n "${PATCHBAY_NO_BUILD:-}" ] || setup_build
     if [ -e "$dir/up" ]; then
+        [ $dual = 0 ] || lab_is_dual || fail "the lab '$lab' is running with IPv4 only: patchbay --lab $lab lab down, then up --dual-stack"
         for node in "${lab_nodes[@]}"; do
             [ "$(lab_pid "$dir/$node/agent.pid")" != null ] || fail "the lab '$lab' is up, but the agent of $node does not run: patchbay lab restart $node (or lab down)"
         done
@@ -190,10 +209,15 @@ lab_up() {
         trap 'exit 130' INT
         trap 'exit 143' TERM
         mkdir -p "$dir/cluster/manifests" "$(lab_cgroup)"
+        if [ $dual = 1 ]; then
+            touch "$dir/dual-stack"
+            cp "$root/config/lab/dual-stack/cluster.json" "$dir/cluster/cluster.json"
+        fi
         lab_network
         setsid nsenter --net="/run/netns/$lab-outside" -- "$(lab_bin)/pb-traffic" serve --tcp 80 --udp 53 --name outside \
             >>"$dir/outside.log" 2>&1 </dev/null & echo $! >"$dir/outside.pid"; disown
         cp "$lab_manifests"/*.yaml "$dir/cluster/manifests/"
+        [ $dual = 0 ] || cp "$root"/config/lab/dual-stack/*.yaml "$dir/cluster/manifests/"
         for node in "${lab_nodes[@]}"; do lab_start_agent "$node"; done
         lab_start_kubelet
         for node in "${lab_nodes[@]}"; do lab_wait "$lab_patience" "$node" "$dir/$node/agent.log" "$dir/$node/agent.pid" lab_node_ready "$node"; done
@@ -228,7 +252,25 @@ lab_try() {
 
 lab_first_pod() { jq -rs --arg app "$1" --arg node "$2" '[.[] | select((.pod | split("/")[1] | startswith($app + "-")) and .node == $node and .ready)] | sort_by(.pod) | .[0].pod // empty' "$dir"/pods/*.json; }
 lab_address() { jq -r '.addresses[0]' "$dir/pods/${1/\//_}.json"; }
-lab_cluster_ip() { "$client" --lab "$lab" -n node1 manifests get services -o json | jq -r --arg n "$1" '.items[] | select(.metadata.name == $n) | .spec.clusterIP'; }
+lab_address6() { jq -r '.addresses[1] | "[\(.)]"' "$dir/pods/${1/\//_}.json"; }
+# lab_cluster_ip SERVICE [NTH]
+lab_cluster_ip() { "$client" --lab "$lab" -n node1 manifests get services -o json | jq -r --arg n "$1" --argjson i "${2:-0}" '.items[] | select(.metadata.name == $n) | .spec.clusterIPs[$i]'; }
+
+# What a dual-stack lab tries beyond that.
+lab_checks6() {
+    local vip
+    vip="[$(lab_cluster_ip web-dual 1)]"
+    cat <<LIST
+same node, IPv6	$(lab_address6 "$1"):8080	tcp
+same node, IPv6	$(lab_address6 "$1"):8080	udp
+across nodes, IPv6	$(lab_address6 "$2"):8080	tcp
+across nodes, IPv6	$(lab_address6 "$2"):8080	udp
+through a ClusterIP, IPv6	$vip:80	tcp
+through a ClusterIP, IPv6	$vip:80	udp
+to the outside, IPv6	[$lab_outside_service6]:80	tcp
+refused by policy, IPv6	$(lab_address6 "$3"):8080	tcp
+LIST
+}
 
 lab_connectivity() {
     local client1 web1 web2 vip since
@@ -244,6 +286,7 @@ lab_connectivity() {
         printf 'CHECK\tSOURCE\tDESTINATION\tPROTOCOL\tSEEN\n'
         local line
         while IFS=$'\t' read -r what target proto; do
+            [ -n "$what" ] || continue
             printf '%s\t%s\t%s\t%s\t%s\n' "$what" "$client1" "$target" "$proto" "$(lab_try "$client1" "$target" "$proto")"
         done <<LIST
 same node	$(lab_address "$web1"):8080	tcp
@@ -254,6 +297,7 @@ through a ClusterIP	$vip:80	tcp
 through a ClusterIP	$vip:80	udp
 to the outside	$lab_outside_service:80	tcp
 refused by policy	$(lab_address "$guarded"):8080	tcp
+$(! lab_is_dual || lab_checks6 "$web1" "$web2" "$guarded")
 LIST
     } | column -t -s $'\t'
     echo
@@ -272,7 +316,7 @@ lab_status() {
     case ${1:-} in
         '') jq -r '"Lab \(.lab) in \(.directory)"' <<<"$json"
             echo
-            jq -r '["NODE", "ADDRESS", "NAMESPACE", "AGENT PID", "SOCKET"], (.nodes[] | [.name, .address, .netns, (.agentPid // "not running" | tostring), .socket]) | @tsv' <<<"$json" | column -t -s $'\t'
+            jq -r '["NODE", "ADDRESS", "NAMESPACE", "AGENT PID", "SOCKET"], (.nodes[] | [.name, (.addresses | join(",")), .netns, (.agentPid // "not running" | tostring), .socket]) | @tsv' <<<"$json" | column -t -s $'\t'
             echo
             jq -r '["POD", "NODE", "ADDRESSES", "NAMESPACE", "READY"], (.pods[] | [.pod, .node, (.addresses | join(",")), .netns, (.ready | tostring)]) | @tsv' <<<"$json" | column -t -s $'\t' ;;
         -o) [ "${2:-}" = json ] || wrong "lab status -o knows json only"; printf '%s\n' "$json" ;;
@@ -289,15 +333,16 @@ lab_status_json() {
     local node nodes='' cgroup
     cgroup=$(lab_cgroup)
     for node in "${lab_nodes[@]}"; do
-        nodes+=$(jq -n --arg name "$node" --arg address "${lab_ip[$node]}" --arg netns "$lab-$node" --arg state "$dir/$node/state" \
+        nodes+=$(jq -n --arg name "$node" --arg address "${lab_ip[$node]}" --arg addresses "$(lab_node_ips "$node")" --arg netns "$lab-$node" --arg state "$dir/$node/state" \
             --arg socket "$dir/$node/agent.sock" --arg cgroup "$cgroup/$node" --arg log "$dir/$node/agent.log" --arg pins "$(lab_pins)/$node" \
             --argjson pid "$(lab_pid "$dir/$node/agent.pid")" \
-            '{name: $name, address: $address, netns: $netns, stateDirectory: $state, socket: $socket, cgroup: $cgroup, pinDirectory: $pins, log: $log, agentPid: $pid}')
+            '{name: $name, address: $address, addresses: ($addresses | split(",")), netns: $netns, stateDirectory: $state, socket: $socket, cgroup: $cgroup, pinDirectory: $pins, log: $log, agentPid: $pid}')
     done
     jq -n --arg lab "$lab" --arg directory "$dir" --slurpfile nodes <(printf '%s' "$nodes") \
         --slurpfile pods <(cat "$dir"/pods/*.json 2>/dev/null) --arg outside "$lab-outside" --arg address "$lab_outside_service" \
+        --arg addresses "$lab_outside_service$(! lab_is_dual || echo ",$lab_outside_service6")" \
         --argjson kubelet "$(lab_pid "$dir/kubelet.pid")" \
-        '{lab: $lab, directory: $directory, manifests: ($directory + "/cluster/manifests"), kubeletPid: $kubelet, outside: {netns: $outside, address: $address}, nodes: $nodes, pods: ($pods | sort_by(.pod))}'
+        '{lab: $lab, directory: $directory, manifests: ($directory + "/cluster/manifests"), kubeletPid: $kubelet, outside: {netns: $outside, address: $address, addresses: ($addresses | split(","))}, nodes: $nodes, pods: ($pods | sort_by(.pod))}'
 }
 
 lab_pod_exec() {

@@ -72,5 +72,6 @@ int udp_duplex(const struct options *o);
 int tcp_rr(const struct options *o);
 int tcp_crr(const struct options *o);
 int probe(const struct options *o);
+int probe_icmp(const struct options *o); /* one echo; exit status as probe */
 
 #endif

@@ -467,7 +467,7 @@ int probe(const struct options *o)
 	bool tcp = strcmp(o->proto, "udp") != 0;
 
 	for (uint32_t i = 0; i < o->count && !stopping; i++) {
-		int r = probe_once(o, tcp);
+		int r = strcmp(o->proto, "icmp") ? probe_once(o, tcp) : probe_icmp(o);
 		if (o->first && r == EXIT_RAN) {
 			printf("%llu\n", (unsigned long long)wall_ns());
 			return r;

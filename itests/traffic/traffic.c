@@ -65,10 +65,12 @@ static const char help[] =
 "                         between two answers\n"
 "    clean                true: no failure of any kind, and (rr) all alive, (crr) every attempt a transaction\n"
 "\n"
-"probe --to A:P [--proto tcp|udp] [--count N] [--first] [--timeout MS] [--bind A:P]\n"
+"probe --to A:P [--proto tcp|udp|icmp] [--count N] [--first] [--timeout MS] [--bind A:P] [--size B]\n"
 "    Asks WHO and prints the answer, or refused, timeout, closed, failed and the errno. No JSON. Exit status: 0 reached, 3 refused,\n"
 "    4 no answer within MS (default 1000), 5 any other failure; of N probes (default 1) the highest.\n"
 "    With --first it ends with the first that is reached, silent about those before, and prints the time of the answer in ns, CLOCK_REALTIME.\n"
+"    icmp: an echo of B bytes (default 64) that is not fragmented here, as root; its answer, or 3 and the ICMP error that came instead. The\n"
+"    port means nothing.\n"
 "\n"
 "--until-signal: no end of its own (as --seconds 0).\n";
 
@@ -126,7 +128,7 @@ int main(int argc, char **argv)
 		else if (!strcmp(k, "--peer")) ok = parse_addr(t, &o.peer);
 		else if (!strcmp(k, "--name")) o.name = t;
 		else if (!strcmp(k, "--out")) o.out = t;
-		else if (!strcmp(k, "--proto")) { o.proto = t; ok = !strcmp(t, "tcp") || !strcmp(t, "udp"); }
+		else if (!strcmp(k, "--proto")) { o.proto = t; ok = !strcmp(t, "tcp") || !strcmp(t, "udp") || !strcmp(t, "icmp"); }
 		else if (!strcmp(k, "--tcp")) { if ((ok = number(t, 1, 65535, &v) && o.tcp_count < MAX_PORTS)) o.tcp[o.tcp_count++] = (uint16_t)v; }
 		else if (!strcmp(k, "--udp")) { if ((ok = number(t, 1, 65535, &v) && o.udp_count < MAX_PORTS)) o.udp[o.udp_count++] = (uint16_t)v; }
 		else if (!strcmp(k, "--pps")) ok = number(t, 0.001, 1e7, &o.pps);

@@ -251,7 +251,9 @@ struct pb_node_config {
     __u8 pb_host_mac[6];
     __u8 pb_net_mac[6];
     __u32 flags;
-    __u32 spare[8];
+    struct pb_addr pod_cidr6;    /* as pod_cidr4 */
+    __u32 pod_cidr6_len;         /* prefix length; 0 = none */
+    __u32 spare[3];
 };
 
 #endif

@@ -27,4 +27,27 @@ static __always_inline struct pb_ipcache_value *pb_ipcache_lookup(const struct p
     struct pb_ipcache_prefix p = {.prefixlen = 128, .addr = *a};
     return bpf_map_lookup_elem(&ipcache_prefixes, &p);
 }
+
+/* The world by numbers: one for both families, or in dual stack one for each. */
+#define PB_WORLD 2
+#define PB_WORLD_IPV4 9
+#define PB_WORLD_IPV6 10
+
+static __always_inline bool pb_is_world(__u32 identity)
+{
+    return identity == PB_WORLD || identity == PB_WORLD_IPV4 || identity == PB_WORLD_IPV6;
+}
+
+/* Which of them an address is: in dual stack the prefixes of length 0 have an entry each, else there is none. */
+static __always_inline __u32 pb_world_of(const struct pb_addr *a)
+{
+    struct pb_ipcache_prefix p;
+    pb_memset(&p, 0, sizeof(p));
+    if (pb_addr_is_v4(a)) {
+        p.prefixlen = 96;
+        p.addr.w[2] = PB_V4_PREFIX;
+    }
+    struct pb_ipcache_value *v = bpf_map_lookup_elem(&ipcache_prefixes, &p);
+    return v && v->identity ? v->identity : PB_WORLD;
+}
 #endif

@@ -51,6 +51,13 @@ static __always_inline bool pb_parse_inner(struct __sk_buff *skb, struct pb_inne
         pb_memcpy(&in->daddr, &ip6.daddr, 16);
         in->proto = ip6.nexthdr;
         in->l4 = in->l3 + sizeof(ip6);
+        if (in->proto == IPPROTO_FRAGMENT) {
+            /* what a pod cut itself; again, only the first one has ports */
+            if (bpf_skb_load_bytes(skb, in->l4, l4, sizeof(l4)) < 0 || l4[2] || (l4[3] & 0xf8))
+                return false;
+            in->proto = l4[0];
+            in->l4 += 8;
+        }
     }
     if (bpf_skb_load_bytes(skb, in->l4, l4, sizeof(l4)) < 0)
         return false;

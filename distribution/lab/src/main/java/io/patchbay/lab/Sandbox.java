@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -61,7 +62,7 @@ final class Sandbox {
     List<IpAddress> create() throws IOException, InterruptedException, CniException {
         Files.createDirectories(cgroup());
         if (pod.hostNetwork()) {
-            return List.of(node.address());
+            return node.addresses();
         }
         if (!Files.exists(netnsPath())) {
             // The list is what lab down removes; the line is there before the namespace is.
@@ -76,6 +77,9 @@ final class Sandbox {
             String text = ip.asJsonObject().getString("address");
             addresses.add(IpAddress.parse(text.substring(0, text.indexOf('/'))));
         }
+        // a plugin lists them in whatever order; podIPs begin with the family of the node's first address
+        boolean first = node.addresses().get(0).isV4();
+        addresses.sort(Comparator.comparing(a -> a.isV4() != first));
         return addresses;
     }
 

@@ -4,6 +4,7 @@ import jakarta.json.Json;
 import jakarta.json.JsonArray;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonReader;
+import jakarta.json.JsonString;
 import jakarta.json.JsonValue;
 import java.io.IOException;
 import java.io.StringReader;
@@ -28,35 +29,46 @@ final class Lab implements AutoCloseable {
     private static final Duration UP = Duration.ofSeconds(180);
 
     /** A pod as {@code lab status -o json} shows it. */
-    record Pod(String name, String node, String netns, Path cgroup, String address, boolean ready) {
+    record Pod(String name, String node, String netns, Path cgroup, List<String> addresses, boolean ready) {
+        /** The first, which is IPv4; "" while there is none. */
+        String address() {
+            return addresses.isEmpty() ? "" : addresses.get(0);
+        }
+
+        /** In a dual-stack lab. */
+        String address6() {
+            return addresses.stream().filter(a -> a.indexOf(':') >= 0).findFirst().orElseThrow(() -> new AssertionError(name + " has no IPv6 address: " + addresses));
+        }
     }
 
     final String name;
+    private final String[] options;
     private Path directory;
 
-    private Lab(String name) {
+    private Lab(String name, String[] options) {
         this.name = name;
+        this.options = options;
     }
 
-    /** Removes what an interrupted run left under this name, and starts. */
-    static Lab up(String name) {
-        Lab lab = of(name);
+    /** Removes what an interrupted run left under this name, and starts. @param options of {@code lab up} */
+    static Lab up(String name, String... options) {
+        Lab lab = of(name, options);
         lab.start().ok();
         return lab;
     }
 
     /** One that is not started yet; leftovers of its name are removed. */
-    static Lab of(String name) {
+    static Lab of(String name, String... options) {
         if (!name.startsWith("pbt-")) {
             throw new IllegalArgumentException("labs of tests are called pbt-…, not " + name);
         }
-        Lab lab = new Lab(name);
+        Lab lab = new Lab(name, options);
         lab.sweep();
         return lab;
     }
 
     Run.Result start() {
-        Run.Result r = Run.of(command("lab", "up", "--no-check"), Map.of("PATCHBAY_NO_BUILD", "1"), "", UP);
+        Run.Result r = Run.of(command(Stream.concat(Stream.of("lab", "up", "--no-check"), Arrays.stream(options)).toArray(String[]::new)), Map.of("PATCHBAY_NO_BUILD", "1"), "", UP);
         if (r.exit() == 0) {
             directory = Path.of(status().getString("directory"));
         }
@@ -155,9 +167,9 @@ final class Lab implements AutoCloseable {
     List<Pod> pods() {
         List<Pod> all = new ArrayList<>();
         for (JsonObject p : objects(status().get("pods"))) {
-            JsonArray addresses = p.getJsonArray("addresses");
+            List<String> addresses = p.getJsonArray("addresses").getValuesAs(JsonString::getString);
             all.add(new Pod(p.getString("pod"), p.getString("node"), p.getString("netns"), Path.of(p.getString("cgroup")),
-                    addresses.isEmpty() ? "" : addresses.getString(0), p.getBoolean("ready") && !p.getBoolean("terminating")));
+                    addresses, p.getBoolean("ready") && !p.getBoolean("terminating")));
         }
         return all;
     }

@@ -189,7 +189,7 @@ class ServicesIT {
     @Test
     void socketsWithOnePortReachOneBackendThroughTwoServicesAndDirectly() {
         String[] ways = {solo.address() + ":8080", lab.clusterIp("svc", "solo") + ":80", lab.clusterIp("svc", "maglev") + ":80"};
-        Lab.Pod host = new Lab.Pod("outside", "outside", lab.status().getJsonObject("outside").getString("netns"), Path.of("/"), "", true);
+        Lab.Pod host = new Lab.Pod("outside", "outside", lab.status().getJsonObject("outside").getString("netns"), Path.of("/"), List.of(), true);
         String outside = lab.status().getJsonObject("outside").getString("address");
         try (Traffic t = new Traffic()) {
             for (String to : ways) {

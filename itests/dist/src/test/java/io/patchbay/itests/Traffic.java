@@ -49,20 +49,21 @@ final class Traffic implements AutoCloseable {
 
     /** Numbered datagrams both ways between two pods. @param at what the sender calls: the receiver's address, or a service's */
     Traffic duplex(String title, Lab.Pod from, boolean inCgroup, Lab.Pod to, String at, int port, int pps) {
-        answer(title, to, port, pps);
-        return start(title + ", calling", from, inCgroup, "udp-duplex", "--peer", at + ":" + port, "--pps", String.valueOf(pps), "--until-signal");
+        boolean six = at.indexOf(':') >= 0;
+        answer(title, to, six, port, pps);
+        return start(title + ", calling", from, inCgroup, "udp-duplex", "--peer", (six ? "[" + at + "]" : at) + ":" + port, "--pps", String.valueOf(pps), "--until-signal");
     }
 
     /** Once the port is bound: a call before that would be answered by ICMP, which is a packet more. */
-    private void answer(String title, Lab.Pod to, int port, int pps) {
-        start(title + ", answering", to, true, "udp-duplex", "--listen", "0.0.0.0:" + port, "--pps", String.valueOf(pps), "--until-signal");
+    private void answer(String title, Lab.Pod to, boolean six, int port, int pps) {
+        start(title + ", answering", to, true, "udp-duplex", "--listen", (six ? "[::]:" : "0.0.0.0:") + port, "--pps", String.valueOf(pps), "--until-signal");
         String bound = String.format(":%04X ", port);
-        Await.that(title + " listens", () -> Run.of("nsenter", "--net=/run/netns/" + to.netns(), "--", "cat", "/proc/net/udp").ok().contains(bound));
+        Await.that(title + " listens", () -> Run.of("nsenter", "--net=/run/netns/" + to.netns(), "--", "cat", six ? "/proc/net/udp6" : "/proc/net/udp").ok().contains(bound));
     }
 
     /** A {@link #duplex} that ends by itself. */
     Traffic duplexFor(int seconds, String title, Lab.Pod from, Lab.Pod to, int port, int pps) {
-        answer(title, to, port, pps);
+        answer(title, to, false, port, pps);
         return start(title + ", calling", from, true, "udp-duplex", "--peer", to.address() + ":" + port, "--pps", String.valueOf(pps), "--seconds", String.valueOf(seconds));
     }
 

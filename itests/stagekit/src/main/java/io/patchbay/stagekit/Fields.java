@@ -66,7 +66,8 @@ public record Fields(StructLayout layout, ByteBuffer bytes) {
         }
     }
 
-    static byte[] parse(String text) {
+    /** The 4 or 16 bytes of an address. */
+    public static byte[] parse(String text) {
         try {
             return InetAddress.getByName(text).getAddress();
         } catch (UnknownHostException e) {

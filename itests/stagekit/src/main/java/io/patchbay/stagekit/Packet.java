@@ -63,6 +63,17 @@ public final class Packet {
         return p;
     }
 
+    /** An ICMP or ICMPv6 message of any type. @param body what follows the checksum */
+    public static Packet icmp(String source, String destination, int type, int code, byte[] body) {
+        Packet p = new Packet(source, destination);
+        p.protocol = p.source.length == 4 ? 1 : 58;
+        p.payload = new byte[4 + body.length];
+        p.payload[0] = (byte) type;
+        p.payload[1] = (byte) code;
+        System.arraycopy(body, 0, p.payload, 4, body.length);
+        return p;
+    }
+
     /** Destination unreachable (port) about {@code about}, a frame. */
     public static Packet unreachable(String source, String destination, byte[] about) {
         Packet p = new Packet(source, destination);

@@ -30,6 +30,9 @@ public interface Identities {
     /** All that are known: reserved, claimed by any node, local CIDR identities. */
     Map<Integer, LabelSet> all();
 
+    /** Whether the world is told apart by family, world-ipv4 (9) and world-ipv6 (10), as with both families on; else it is world (2). */
+    boolean worldByFamily();
+
     /** How many users on this node. */
     int references(int identity);
 

@@ -87,9 +87,14 @@ final class ServiceKinds {
         b.trafficDistribution(spec.optional("trafficDistribution").map(t -> t.oneOf("PreferClose", "PreferSameZone", "PreferSameNode")).orElse(""));
         if (type == Service.Type.EXTERNAL_NAME) b.externalName(spec.required("externalName").nonEmpty());
         else spec.ignore("externalName");
-        for (Tree family : spec.list("ipFamilies")) family.oneOf("IPv4", "IPv6");
-        b.dualStack(spec.optional("ipFamilyPolicy").map(t -> t.oneOf("SingleStack", "PreferDualStack", "RequireDualStack"))
-                .orElse("SingleStack").endsWith("DualStack"));
+        List<String> families = spec.list("ipFamilies").stream().map(t -> t.oneOf("IPv4", "IPv6")).toList();
+        Optional<Tree> policy = spec.optional("ipFamilyPolicy");
+        // as the API server completes it: two families ask for both
+        boolean dual = policy.map(t -> t.oneOf("SingleStack", "PreferDualStack", "RequireDualStack")).orElse(families.size() > 1 ? "RequireDualStack" : "SingleStack")
+                .endsWith("DualStack");
+        if (families.size() > 2 || families.size() == 2 && families.get(0).equals(families.get(1))) spec.object().problem("ipFamilies names each family once");
+        if (families.size() == 2 && !dual) policy.get().problem("SingleStack goes with one of ipFamilies");
+        b.dualStack(dual);
         spec.ignore("loadBalancerIP").end();
 
         fields.optional("status").ifPresent(t -> {

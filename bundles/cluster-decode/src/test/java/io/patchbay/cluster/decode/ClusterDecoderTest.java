@@ -93,6 +93,16 @@ class ClusterDecoderTest {
     }
 
     @Test
+    void familiesOfAService() throws DecodeException {
+        String text = "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: a}, spec: {FAMILIES ports: [{port: 80}]}}";
+        assertEquals(false, ((Service) one(text.replace("FAMILIES", "ipFamilies: [IPv6],"))).dualStack());
+        assertEquals(true, ((Service) one(text.replace("FAMILIES", "ipFamilies: [IPv6, IPv4],"))).dualStack(), "as the API server completes it");
+        for (String wrong : List.of("ipFamilies: [IPv4, IPv6], ipFamilyPolicy: SingleStack,", "ipFamilies: [IPv4, IPv4],", "ipFamilies: [IPv5],")) {
+            assertThrows(DecodeException.class, () -> one(text.replace("FAMILIES", wrong)), wrong);
+        }
+    }
+
+    @Test
     void serviceWithEverything() throws DecodeException {
         Service service = one("""
                 apiVersion: v1

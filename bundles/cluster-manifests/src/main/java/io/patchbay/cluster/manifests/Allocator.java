@@ -55,23 +55,28 @@ final class Allocator {
     }
 
     /** What a service still lacks: whether {@link #service} would change its record. */
-    boolean lacks(Service s, ServiceRecord record) {
-        return !service(s, record, ip -> false, port -> false).equals(record);
+    boolean lacks(Service s, List<Boolean> families, ServiceRecord record) {
+        return !service(s, families, record, ip -> false, port -> false).equals(record);
     }
 
-    /** The record of a service, completed as far as the ranges allow. */
-    ServiceRecord service(Service s, ServiceRecord record, Predicate<IpAddress> takenIps, IntPredicate takenPorts) {
-        List<IpAddress> ips = new ArrayList<>(record.clusterIps());
+    /**
+     * The record of a service, completed as far as the ranges allow.
+     *
+     * @param families the service's {@code ipFamilies}, true for IPv4; a dual-stack service gets the others behind them
+     */
+    ServiceRecord service(Service s, List<Boolean> families, ServiceRecord record, Predicate<IpAddress> takenIps, IntPredicate takenPorts) {
+        List<IpAddress> ips = new ArrayList<>();
         boolean wantsIp = !s.headless() && s.type() != Service.Type.EXTERNAL_NAME && s.clusterIps().isEmpty();
-        if (!wantsIp) ips.clear();
         Set<Integer> own = new HashSet<>();
         IntPredicate ports = p -> own.contains(p) || takenPorts.test(p);
         if (wantsIp) {
-            for (Prefix range : settings.serviceCidrs()) {
+            // without a wish the order stays that of what was given
+            List<Boolean> order = families.isEmpty() ? record.clusterIps().stream().map(IpAddress::isV4).toList() : families;
+            for (Prefix range : inOrder(order)) {
                 if (!ips.isEmpty() && !s.dualStack()) break;
                 boolean v4 = range.address().isV4();
-                if (ips.stream().anyMatch(ip -> ip.isV4() == v4)) continue;
-                address(range, s.key(), takenIps).ifPresent(ips::add);
+                Optional<IpAddress> given = record.clusterIps().stream().filter(ip -> ip.isV4() == v4).findFirst();
+                given.or(() -> address(range, s.key(), takenIps)).ifPresent(ips::add);
             }
         }
         Map<String, Integer> nodePorts = new TreeMap<>();
@@ -92,6 +97,14 @@ final class Allocator {
             health = record.healthCheckNodePort() != 0 ? record.healthCheckNodePort() : port(s.key() + " health", ports);
         }
         return new ServiceRecord(record.key(), ips, new HashMap<>(nodePorts), health);
+    }
+
+    /** The families asked for first; without any, as the cluster has them. */
+    private List<Prefix> inOrder(List<Boolean> families) {
+        List<Prefix> ranges = new ArrayList<>();
+        for (boolean v4 : families) settings.serviceCidrs().stream().filter(r -> r.address().isV4() == v4).forEach(ranges::add);
+        for (Prefix range : settings.serviceCidrs()) if (!ranges.contains(range)) ranges.add(range);
+        return ranges;
     }
 
     /** Starts at a place that the name decides, so that concurrent and repeated allocations agree; the low band is left for addresses by hand. */

@@ -50,6 +50,12 @@ final class ManifestIndex {
         return m == null ? null : (Service) m.row();
     }
 
+    /** What {@code ipFamilies} of a service in force says. */
+    List<Boolean> families(ObjectKey service) {
+        Manifest m = byKey.get(serviceKey(service));
+        return m == null ? List.of() : m.families();
+    }
+
     static String serviceKey(ObjectKey key) {
         return "Service " + key;
     }
@@ -73,9 +79,10 @@ final class ManifestIndex {
      * @param now            all files
      * @param changedRecords those that are others now; null: gone
      * @param keep           false: only to see whether it would do
+     * @param settings       what there is to give to services
      * @return what changed; nothing if there are problems
      */
-    Changed change(SortedMap<String, List<Manifest>> now, Map<ObjectKey, ServiceRecord> changedRecords, boolean keep, Problems problems) {
+    Changed change(SortedMap<String, List<Manifest>> now, Map<ObjectKey, ServiceRecord> changedRecords, boolean keep, ClusterSettings settings, Problems problems) {
         Map<String, Manifest> removed = new LinkedHashMap<>();
         List<Manifest> added = new ArrayList<>();
         files.forEach((name, list) -> {
@@ -89,6 +96,11 @@ final class ManifestIndex {
         for (Manifest m : added) {
             Manifest other = after.putIfAbsent(m.key(), m);
             if (other == null && !removed.containsKey(m.key())) other = byKey.get(m.key());
+            for (boolean v4 : m.families()) {
+                if (settings.serviceCidrs().stream().anyMatch(r -> r.address().isV4() == v4)) continue;
+                problem(m, "spec.ipFamilies", (v4 ? "IPv4" : "IPv6") + " is no family of this cluster's services " + settings.serviceCidrs()
+                        + ": see serviceCIDRs in cluster.json", problems);
+            }
             if (other != null) problem(m, "metadata.name", m.key() + " is also in " + other.place(), problems);
         }
         Set<String> spaces = namespaces(removed, added, problems);
@@ -98,7 +110,7 @@ final class ManifestIndex {
         Set<ObjectKey> services = new TreeSet<>(changedRecords.keySet());
         removed.forEach((key, m) -> {
             Manifest next = after.get(key);
-            if (next != null && next.row().equals(m.row())) return;
+            if (next != null && next.saysTheSame(m)) return;
             changed.before.put(key, m);
             if (m.row() instanceof Service s) services.add(s.key());
         });
@@ -106,7 +118,7 @@ final class ManifestIndex {
         Set<ObjectKey> inOrder = new LinkedHashSet<>();
         after.forEach((key, m) -> {
             Manifest before = removed.get(key);
-            if (before != null && before.row().equals(m.row())) return;
+            if (before != null && before.saysTheSame(m)) return;
             changed.after.put(key, m);
             if (m.row() instanceof Service s) inOrder.add(s.key());
         });

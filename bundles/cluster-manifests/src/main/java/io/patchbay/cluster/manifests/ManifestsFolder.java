@@ -223,15 +223,20 @@ public final class ManifestsFolder {
                            SortedMap<Long, CiliumIdentity> identities) {
     }
 
-    private Records records(Problems problems) throws IOException {
+    private ClusterSettings settings(Problems problems) throws IOException {
         FileCache.Entry<ClusterSettings> found = settingsFile.read().get("cluster.json");
         if (found != null) found.problems().forEach(problems::add);
+        return found == null || found.value() == null ? ClusterSettings.DEFAULT : found.value();
+    }
+
+    private Records records(Problems problems) throws IOException {
+        ClusterSettings now = settings(problems);
         SortedMap<String, NodeRecord> nodeRecords = new TreeMap<>();
         SortedMap<Long, CiliumIdentity> ids = new TreeMap<>();
         values(nodeFiles, problems).forEach(r -> nodeRecords.put(r.name(), r));
         Map<String, List<ServiceRecord>> services = serviceFiles.read(problems);
         values(identityFiles, problems).forEach(i -> ids.put(i.id(), i));
-        return new Records(found == null || found.value() == null ? ClusterSettings.DEFAULT : found.value(), nodeRecords, services, ids);
+        return new Records(now, nodeRecords, services, ids);
     }
 
     private static <T> List<T> values(FileCache<T> cache, Problems problems) throws IOException {
@@ -246,7 +251,7 @@ public final class ManifestsFolder {
     /** Puts manifests and records in force; false, and nothing has happened, if anything is wrong with them. */
     private boolean accept(SortedMap<String, List<Manifest>> files, Records records, Problems problems) {
         int before = problems.size();
-        ManifestIndex.Changed changed = index.change(files, serviceFiles.difference(records.services), true, problems);
+        ManifestIndex.Changed changed = index.change(files, serviceFiles.difference(records.services), true, records.settings, problems);
         if (problems.size() > before) return false;
         serviceFiles.accept(records.services);
         rows.change(changed);
@@ -261,7 +266,7 @@ public final class ManifestsFolder {
         Allocator allocator = new Allocator(settings);
         for (ObjectKey key : touched) {
             Service service = index.service(key);
-            boolean settled = service == null ? !index.records().containsKey(key) : !allocator.lacks(service, record(key));
+            boolean settled = service == null ? !index.records().containsKey(key) : !allocator.lacks(service, index.families(key), record(key));
             if (settled) unsettled.remove(key);
             else unsettled.add(key);
         }
@@ -312,7 +317,7 @@ public final class ManifestsFolder {
                 given.put(key, null);
                 continue;
             }
-            ServiceRecord changed = allocator.service(service, record(key), ip -> ips.contains(ip) || index.claims().isTaken(ip),
+            ServiceRecord changed = allocator.service(service, index.families(key), record(key), ip -> ips.contains(ip) || index.claims().isTaken(ip),
                     port -> ports.contains(port) || index.claims().isTaken(port));
             if (changed.equals(record(key))) continue;
             ips.addAll(changed.clusterIps());
@@ -443,7 +448,7 @@ public final class ManifestsFolder {
 
     private void validate(SortedMap<String, List<Manifest>> files) throws IOException, DecodeException {
         Problems problems = new Problems();
-        index.change(files, serviceFiles.difference(serviceFiles.read(problems)), false, problems);
+        index.change(files, serviceFiles.difference(serviceFiles.read(problems)), false, settings(problems), problems);
         problems.throwIfAny();
     }
 

@@ -250,6 +250,47 @@ class ManifestsFolderTest {
     }
 
     @Test
+    void aDualStackClusterGivesBothFamiliesAsServicesAsk() throws IOException {
+        Files.writeString(directory.resolve("cluster.json"), "{\"podCIDRs\": [\"10.244.0.0/16\", \"fd00:10:244::/56\"], \"nodeMaskSizeIPv6\": 64, "
+                + "\"serviceCIDRs\": [\"10.96.0.0/16\", \"fd00:10:96::/112\"]}");
+        manifest("n.yaml", NODES);
+        StringBuilder text = new StringBuilder();
+        for (String spec : List.of("", "ipFamilyPolicy: PreferDualStack, ", "ipFamilies: [IPv6], ", "ipFamilies: [IPv6], ipFamilyPolicy: RequireDualStack, ",
+                "ipFamilies: [IPv6, IPv4], ")) {
+            text.append("---\n{apiVersion: v1, kind: Service, metadata: {name: s").append(text.length()).append("}, spec: {").append(spec)
+                    .append("ports: [{port: 80}]}}\n");
+        }
+        manifest("s.yaml", text.toString());
+        ClusterObjects c = good();
+        assertEquals(Set.of(List.of(Prefix.parse("10.244.0.0/24"), Prefix.parse("fd00:10:244::/64")),
+                List.of(Prefix.parse("10.244.1.0/24"), Prefix.parse("fd00:10:244:1::/64"))),
+                Set.of(c.nodes().get("node1").podCidrs(), c.nodes().get("node2").podCidrs()));
+        List<List<Boolean>> families = new ArrayList<>();
+        Set<IpAddress> unique = new HashSet<>();
+        for (Service s : c.services().values()) {
+            families.add(s.clusterIps().stream().map(IpAddress::isV4).toList());
+            for (IpAddress ip : s.clusterIps()) {
+                assertTrue(unique.add(ip));
+                assertTrue(Prefix.parse(ip.isV4() ? "10.96.0.0/16" : "fd00:10:96::/112").contains(ip), ip.toString());
+            }
+        }
+        assertEquals(5, families.size());
+        for (List<Boolean> f : List.of(List.of(true), List.of(true, false), List.of(false))) assertTrue(families.contains(f), families.toString());
+        assertEquals(2, families.stream().filter(List.of(false, true)::equals).count(), families.toString());
+        Map<ObjectKey, Service> again = good().services();
+        c.services().forEach((key, service) -> assertEquals(service, again.get(key)));
+    }
+
+    @Test
+    void aFamilyThatTheClusterHasNotIsRefused() throws IOException {
+        manifest("s.yaml", "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ipFamilies: [IPv6], ports: [{port: 80}]}}");
+        String all = folder.refresh().problems().toString();
+        assertTrue(all.contains("spec.ipFamilies") && all.contains("IPv6 is no family of this cluster's services"), all);
+        manifest("s.yaml", "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ipFamilyPolicy: PreferDualStack, ports: [{port: 80}]}}");
+        assertEquals(1, good().services().get(new ObjectKey("default", "s")).clusterIps().size(), "preferred, not required");
+    }
+
+    @Test
     void rangesUsedUpAreSaidSo() throws IOException {
         Files.writeString(directory.resolve("cluster.json"), "{\"podCIDRs\": [\"10.9.0.0/24\"], \"nodeMaskSizeIPv4\": 24}");
         manifest("n.yaml", NODES);

@@ -222,6 +222,29 @@ class ConntrackStageTest {
         assertEquals(RELATED, sends(Packet.unreachable(a[0], a[1], received).frame()), "what the pod says of what it got");
     }
 
+    /** A datagram that its pod had to cut: an error quotes a fragment, and the first one says which connection's. */
+    @Test
+    void anErrorAboutTheFirstFragmentOfIpv6IsRelated() {
+        byte[] sent = Packet.udp("fd00:1::5", 700, "fd00:2::6", 800, 10).frame();
+        sends(sent);
+        byte[] quoted = new byte[40 + 8 + 8];
+        System.arraycopy(sent, 14, quoted, 0, 40);
+        quoted[6] = 44;
+        quoted[40] = 17;
+        quoted[43] = 1; // more follow
+        System.arraycopy(sent, 54, quoted, 48, 8);
+        assertEquals(RELATED, receives(tooBig(quoted)));
+        quoted[42] = 5;
+        assertEquals(NEW, receives(tooBig(quoted)), "a later one has no ports");
+    }
+
+    private static byte[] tooBig(byte[] quoted) {
+        byte[] body = new byte[4 + quoted.length];
+        body[2] = 5;
+        System.arraycopy(quoted, 0, body, 4, quoted.length);
+        return Packet.icmp("fd00:9::9", "fd00:1::5", 2, 0, body).frame();
+    }
+
     @Test
     void whenTheMapIsFullNewConnectionsAreRefusedAndOldOnesLive() {
         int refused = 0;

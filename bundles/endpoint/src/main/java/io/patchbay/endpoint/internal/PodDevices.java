@@ -82,8 +82,8 @@ final class PodDevices implements AutoCloseable {
     /** The pod's end gets its addresses. */
     Link address(EndpointRecord r, NetlinkSocket inPod) {
         Link eth = inPod.links().get(r.ifname());
-        boolean v6 = r.addresses().stream().anyMatch(a -> !a.isV4());
-        if (!v6) inPod.links().setNoLinkLocal(eth.index());
+        // its addresses are ours to give: nothing is detected, solicited or announced on a link that has one other end
+        inPod.links().setNoLinkLocal(eth.index());
         inPod.links().find("lo").filter(lo -> !lo.isUp()).ifPresent(lo -> inPod.links().setUp(lo.index(), true));
         for (IpAddress a : r.addresses()) inPod.addresses().replace(IfAddress.of(eth.index(), a, a.isV4() ? 32 : 128));
         return eth;

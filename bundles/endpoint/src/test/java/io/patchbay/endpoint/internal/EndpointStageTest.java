@@ -1,5 +1,6 @@
 package io.patchbay.endpoint.internal;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.patchbay.stagekit.Fields;
@@ -7,6 +8,7 @@ import io.patchbay.stagekit.Packet;
 import io.patchbay.stagekit.StageBench;
 import io.patchbay.stagekit.StageBench.Outcome;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -39,6 +41,47 @@ class EndpointStageTest {
     @AfterEach
     void close() {
         bench.close();
+    }
+
+    private static byte[] solicitation(String from, String target, int hops) {
+        byte[] body = new byte[20];
+        System.arraycopy(Fields.parse(target), 0, body, 4, 16);
+        return Packet.icmp(from, "ff02::1:ff00:1", 135, 0, body).ttl(hops).frame();
+    }
+
+    private Outcome sent(byte[] packet) {
+        return bench.run("source_check", StageBench.POD_EGRESS, 0, packet, null);
+    }
+
+    /** A pod that asks for its router is told the host's end of its device, whatever the policy; what else belongs to the link ends there. */
+    @Test
+    void neighbourDiscoveryEndsAtThePodsDevice() {
+        bench.put("endpoints", new Fields(bench.layout("pb_addr"), ByteBuffer.wrap(Fields.parse("fd00:1::6"))), bench.struct("pb_endpoint")
+                .set("ifindex", LO).set("id", 66).set("mac", Packet.mac(Packet.MAC_A)).set("host_mac", Packet.mac(Packet.MAC_B)).set("identity", 1000));
+        Outcome told = sent(solicitation("fd00:1::6", "fd00:1::1", 255));
+        assertEquals(9, told.code());
+        assertEquals(StageBench.TC_REDIRECT, told.verdict());
+        assertEquals(0x100, told.mark());
+        byte[] p = told.packet();
+        assertEquals("", Packet.wrong(p));
+        assertEquals("fd00:1:0:0:0:0:0:1 > fd00:1:0:0:0:0:0:6 icmp 136", Packet.describe(p).replaceAll(" id.*", ""));
+        assertEquals(255, p[21] & 0xff);
+        assertArrayEquals(Packet.mac(Packet.MAC_A), Arrays.copyOfRange(p, 0, 6));
+        assertArrayEquals(Packet.mac(Packet.MAC_B), Arrays.copyOfRange(p, 6, 12));
+        assertEquals(0xe0, p[58] & 0xff);
+        assertArrayEquals(Fields.parse("fd00:1::1"), Arrays.copyOfRange(p, 62, 78));
+        assertEquals(2, p[78]);
+        assertEquals(1, p[79]);
+        assertArrayEquals(Packet.mac(Packet.MAC_B), Arrays.copyOfRange(p, 80, 86));
+        for (byte[] silent : new byte[][] {solicitation("fd00:1::6", "fd00:1::1", 64), solicitation("fd00:1::6", "fd00:1::6", 255),
+            solicitation("::", "fd00:1::6", 255), solicitation("fd00:1::7", "fd00:1::1", 255), Packet.icmp("fe80::1", "ff02::2", 133, 0, new byte[4]).frame(),
+            Packet.icmp("::", "ff02::16", 143, 0, new byte[24]).frame(), Packet.icmp("fd00:1::6", "fd00:2::6", 136, 0, new byte[20]).ttl(255).frame()}) {
+            Outcome o = sent(silent);
+            assertEquals(9, o.code(), Packet.describe(silent));
+            assertEquals(StageBench.TC_SHOT, o.verdict());
+        }
+        assertEquals(StageBench.NEXT, sent(Packet.echo("fd00:1::6", "fd00:2::6", 5, true).frame()).verdict());
+        assertEquals(132, sent(Packet.echo("fd00:1::7", "fd00:2::6", 5, true).frame()).code());
     }
 
     private Outcome sent(String from) {

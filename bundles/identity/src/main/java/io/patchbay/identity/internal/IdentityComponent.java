@@ -76,6 +76,8 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     private final Reconciler<Prefix, KernelEntry> prefixes;
     private final IdentityRegistry registry;
     private final IpcacheState state = new IpcacheState();
+    /** As configured; empty: both families where the node has pod CIDRs of both. */
+    private final Optional<Boolean> dualStack;
     private final PodAddresses pods = new PodAddresses();
     private final Map<IpAddress, String> nodeAddresses = new HashMap<>();
     private volatile IdentityClaims claims;
@@ -102,8 +104,27 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         this.prefixes = scope.closing(reconcilers.forMap("sync-ipcache-prefixes", prefixMap, KernelEntry.PREFIX, KernelEntry.VALUE));
         LocalPrefixes file = new LocalPrefixes(runtime.stateDirectory().resolve("prefixes.json"));
         file.load(kernelPrefixes());
-        this.registry = new IdentityRegistry(scope.executor(), () -> claims, file, Boolean.parseBoolean(config.getOrDefault("dual-stack", "false")));
+        this.dualStack = dualStack(config.getOrDefault("dual-stack", "auto").trim());
+        // until the node is known, as it was
+        boolean both = dualStack.orElseGet(this::kernelHasBothWorlds);
+        this.registry = new IdentityRegistry(scope.executor(), () -> claims, file, both);
+        state.dualStack(both);
         adopt();
+    }
+
+    private boolean kernelHasBothWorlds() {
+        Struct key = new Struct(prefixMap.key());
+        KernelEntry.PREFIX.encode(Prefix.parse("0.0.0.0/0"), key);
+        return prefixMap.lookup(key).filter(v -> v.get("identity") == ReservedIdentity.WORLD_IPV4).isPresent();
+    }
+
+    static Optional<Boolean> dualStack(String text) {
+        return switch (text) {
+            case "auto" -> Optional.empty();
+            case "true" -> Optional.of(true);
+            case "false" -> Optional.of(false);
+            default -> throw new IllegalArgumentException("identity dual-stack '" + text + "' is not one of auto, true, false");
+        };
     }
 
     @Activate
@@ -142,8 +163,12 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
 
     @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
     void bindNode(LocalNode node) {
+        boolean both = dualStack.orElseGet(() -> node.podCidrs().stream().map(p -> p.address().isV4()).distinct().count() == 2);
+        registry.dualStack(both);
         synchronized (this) {
             local = node;
+            state.dualStack(both);
+            write();
         }
         // the tables may have been there first
         scope.executor().execute(() -> {
@@ -425,6 +450,11 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     @Override
     public Map<Integer, LabelSet> all() {
         return registry.all();
+    }
+
+    @Override
+    public boolean worldByFamily() {
+        return registry.dualStack();
     }
 
     @Override

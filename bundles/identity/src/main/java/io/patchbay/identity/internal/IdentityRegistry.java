@@ -36,7 +36,7 @@ final class IdentityRegistry {
     private final Executor executor;
     private final Supplier<IdentityClaims> claims;
     private final LocalPrefixes prefixes;
-    private final boolean dualStack;
+    private boolean dualStack;
     private final Map<Integer, LabelSet> known = new TreeMap<>(ReservedIdentity.all());
     private final Map<LabelSet, Integer> numbers = new HashMap<>();
     private final Set<Integer> rows = new HashSet<>();
@@ -57,6 +57,22 @@ final class IdentityRegistry {
         this.dualStack = dualStack;
         ReservedIdentity.all().forEach((n, l) -> numbers.put(l, n));
         prefixes.numbers().forEach((p, n) -> known.put(n, labelsOf(p)));
+    }
+
+    /** Whether the world is told apart by family; prefixes change their labels with it. */
+    synchronized void dualStack(boolean on) {
+        if (on == dualStack) return;
+        dualStack = on;
+        Map<Integer, Optional<LabelSet>> changes = new LinkedHashMap<>();
+        prefixes.numbers().forEach((p, n) -> {
+            known.put(n, labelsOf(p));
+            changes.put(n, Optional.of(labelsOf(p)));
+        });
+        tell(changes);
+    }
+
+    synchronized boolean dualStack() {
+        return dualStack;
     }
 
     private LabelSet labelsOf(Prefix prefix) {

@@ -7,6 +7,7 @@ import io.patchbay.api.net.Prefix;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -17,11 +18,29 @@ import java.util.TreeMap;
  * of {@link Source} wins. Pod CIDRs of other nodes lend their tunnel to whatever lies within. Not thread-safe.
  */
 final class IpcacheState {
+    private static final List<Prefix> WORLDS = List.of(Prefix.parse("0.0.0.0/0"), Prefix.parse("::/0"));
+
+    private boolean dualStack;
     private final Map<Prefix, EnumMap<Source, Entry>> layers = new HashMap<>();
     private final Map<Prefix, IpAddress> tunnels = new HashMap<>();
     private final Map<IpAddress, Integer> classes = new HashMap<>();
     private final Map<Integer, Integer> lengths = new TreeMap<>((a, b) -> b - a);
     private final Set<Prefix> dirty = new HashSet<>();
+
+    /** Whether the world is told apart by family: then it has entries of its own, from which the datapath learns that. */
+    void dualStack(boolean on) {
+        if (on == dualStack) return;
+        dualStack = on;
+        for (Prefix all : WORLDS) {
+            if (on) put(all, new Entry(world(all), null, Source.GENERATED, ""));
+            else remove(all, Source.GENERATED);
+        }
+        dirty.addAll(tunnels.keySet());
+    }
+
+    private int world(Prefix prefix) {
+        return !dualStack ? ReservedIdentity.WORLD : prefix.address().isV4() ? ReservedIdentity.WORLD_IPV4 : ReservedIdentity.WORLD_IPV6;
+    }
 
     void put(Prefix prefix, Entry entry) {
         EnumMap<Source, Entry> all = layers.get(prefix);
@@ -78,21 +97,19 @@ final class IpcacheState {
         if (best == null) {
             IpAddress tunnel = tunnels.get(prefix);
             // a pod that is not known yet is nobody's, but its packets find the way
-            return tunnel == null ? Optional.empty() : Optional.of(new Entry(ReservedIdentity.WORLD, tunnel, Source.GENERATED, ""));
+            return tunnel == null ? Optional.empty() : Optional.of(new Entry(world(prefix), tunnel, Source.GENERATED, ""));
         }
         if (best.tunnel() != null || best.source() == Source.LOCAL || best.identity() == ReservedIdentity.HOST) return Optional.of(best);
-        IpAddress tunnel = around(prefix);
+        Prefix cidr = around(prefix);
+        IpAddress tunnel = cidr == null ? null : tunnels.get(cidr);
         return Optional.of(tunnel == null ? best : new Entry(best.identity(), tunnel, best.source(), best.owner()));
     }
 
-    private IpAddress around(Prefix prefix) {
-        IpAddress found = null;
-        int length = -1;
-        for (Map.Entry<Prefix, IpAddress> e : tunnels.entrySet()) {
-            if (e.getKey().length() > length && e.getKey().contains(prefix)) {
-                found = e.getValue();
-                length = e.getKey().length();
-            }
+    /** The longest pod CIDR that a prefix lies in; null: none. */
+    private Prefix around(Prefix prefix) {
+        Prefix found = null;
+        for (Prefix cidr : tunnels.keySet()) {
+            if ((found == null || cidr.length() > found.length()) && cidr.contains(prefix)) found = cidr;
         }
         return found;
     }
@@ -107,17 +124,16 @@ final class IpcacheState {
     }
 
     Optional<Entry> lookup(IpAddress address) {
+        Prefix cidr = around(Prefix.of(address));
         for (int mapped : lengths.keySet()) {
             int length = address.isV4() ? mapped - 96 : mapped;
             if (length < 0) continue;
+            // a pod CIDR's own entry may be longer than what is found
+            if (cidr != null && length < cidr.length()) break;
             Prefix prefix = new Prefix(address, length);
-            if (layers.containsKey(prefix)) {
-                // a pod CIDR's own entry may be longer than what was found
-                return effective(prefix);
-            }
+            if (layers.containsKey(prefix)) return effective(prefix);
         }
-        IpAddress tunnel = around(Prefix.of(address));
-        return tunnel == null ? Optional.empty() : Optional.of(new Entry(ReservedIdentity.WORLD, tunnel, Source.GENERATED, ""));
+        return cidr == null ? Optional.empty() : effective(cidr);
     }
 
     Map<Prefix, Entry> all() {

@@ -11,6 +11,8 @@ final class ReservedIdentity {
     static final int HOST = 1;
     static final int WORLD = 2;
     static final int REMOTE_NODE = 6;
+    static final int WORLD_IPV4 = 9;
+    static final int WORLD_IPV6 = 10;
 
     private static final Map<Integer, LabelSet> ALL = new TreeMap<>();
 
@@ -23,8 +25,8 @@ final class ReservedIdentity {
         put(REMOTE_NODE, "remote-node");
         put(7, "kube-apiserver", "remote-node");
         put(8, "ingress");
-        put(9, "world-ipv4");
-        put(10, "world-ipv6");
+        put(WORLD_IPV4, "world-ipv4");
+        put(WORLD_IPV6, "world-ipv6");
     }
 
     private ReservedIdentity() {

@@ -132,4 +132,18 @@ class IdentityRegistryTest {
         assertEquals(Set.of(net), b.require("policy", Set.of()).removed().keySet());
         assertEquals(Set.of(ten), b.prefixes().keySet());
     }
+
+    @Test
+    void prefixesAreTheWorldOfTheirFamilyInDualStack() throws Exception {
+        IdentityRegistry a = node("dual");
+        Map<Prefix, Integer> numbers = a.require("policy", Set.of(Prefix.parse("2001:db8::/32"))).added();
+        int number = numbers.values().iterator().next();
+        Map<Integer, Optional<LabelSet>> told = new HashMap<>();
+        a.subscribe(Runnable::run, told::putAll);
+        assertTrue(a.labels(number).orElseThrow().isReserved("world"));
+        a.dualStack(true);
+        assertTrue(told.get(number).orElseThrow().isReserved("world-ipv6"), told.toString());
+        assertEquals(numbers, a.prefixes(), "the number stays");
+        assertTrue(a.require("policy", Set.of(Prefix.parse("10.0.0.0/8"))).added().values().stream().allMatch(n -> a.labels(n).orElseThrow().isReserved("world-ipv4")));
+    }
 }

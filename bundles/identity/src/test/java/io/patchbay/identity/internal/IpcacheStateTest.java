@@ -49,6 +49,27 @@ class IpcacheStateTest {
     }
 
     @Test
+    void inDualStackTheWorldHasItsTwoEntriesAndPodCidrsAreOfTheirFamily() {
+        IpcacheState dual = new IpcacheState();
+        dual.dualStack(true);
+        Prefix four = Prefix.parse("0.0.0.0/0");
+        Prefix six = Prefix.parse("::/0");
+        Prefix cidr = Prefix.parse("fd00:10:244:1::/64");
+        dual.tunnel(cidr, node);
+        assertEquals(Set.of(four, six, cidr), dual.changed());
+        assertEquals(new KernelEntry(9, 0, null, 0), dual.kernel(four).orElseThrow());
+        assertEquals(new KernelEntry(10, 0, null, 0), dual.kernel(six).orElseThrow());
+        assertEquals(new KernelEntry(10, KernelEntry.TUNNEL, node, 0), dual.kernel(cidr).orElseThrow());
+        assertEquals(9, dual.lookup(IpAddress.parse("1.2.3.4")).orElseThrow().identity());
+        assertEquals(10, dual.lookup(IpAddress.parse("2001:db8::1")).orElseThrow().identity());
+        assertEquals(new Entry(10, node, Source.GENERATED, ""), dual.lookup(IpAddress.parse("fd00:10:244:1::77")).orElseThrow());
+        dual.dualStack(false);
+        assertEquals(Set.of(four, six, cidr), dual.changed());
+        assertEquals(Optional.empty(), dual.kernel(six));
+        assertEquals(2, dual.kernel(cidr).orElseThrow().identity());
+    }
+
+    @Test
     void classesStayWithTheAddress() {
         state.classify(pod.address(), 50331649);
         state.put(pod, new Entry(1000, null, Source.CUSTOM_RESOURCE, "a/b"));

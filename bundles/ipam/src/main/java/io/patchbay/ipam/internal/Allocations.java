@@ -201,7 +201,7 @@ final class Allocations implements AutoCloseable {
     }
 
     private AddressPool.ExhaustedException exhausted(List<PodRange> family) {
-        int size = family.stream().mapToInt(PodRange::size).sum();
+        long size = family.stream().mapToLong(PodRange::size).sum();
         long pods = taken.keySet().stream().filter(a -> family.stream().anyMatch(r -> r.contains(a))).count();
         List<Map.Entry<IpAddress, Long>> waiting = resting.entrySet().stream()
                 .filter(e -> family.stream().anyMatch(r -> r.contains(e.getKey()))).toList();

@@ -100,7 +100,7 @@ public final class IpamComponent implements AddressPool, StatusSource {
 
     @Override
     public List<Usage> usage() {
-        return allocations.ranges().stream().map(r -> new Usage(r.prefix(), (int) allocations.used(r), r.size())).toList();
+        return allocations.ranges().stream().map(r -> new Usage(r.prefix(), (int) allocations.used(r), (int) Math.min(r.size(), Integer.MAX_VALUE))).toList();
     }
 
     @Override
@@ -111,8 +111,10 @@ public final class IpamComponent implements AddressPool, StatusSource {
         for (PodRange range : allocations.ranges()) {
             boolean v4 = range.prefix().address().isV4();
             long used = allocations.used(range) + 1; // the router has one
+            // as Cilium has it: the comma of IPv4 is there also when nothing follows
+            if (!v4 && text.length() > 0 && !text.toString().endsWith(", ")) text.append(", ");
             text.append(v4 ? "IPv4: " : "IPv6: ").append(used).append('/').append(range.usableWithRouter()).append(" allocated from ")
-                    .append(range.prefix()).append(", ");
+                    .append(range.prefix()).append(v4 ? ", " : "");
             pools.add(Map.of("cidr", range.prefix().toString(), "allocated", used, "size", range.usableWithRouter()));
         }
         data.put("pools", pools);

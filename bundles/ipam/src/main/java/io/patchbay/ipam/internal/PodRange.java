@@ -2,29 +2,29 @@ package io.patchbay.ipam.internal;
 
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.net.Prefix;
+import java.math.BigInteger;
 import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
- * The addresses of one pod CIDR that pods may have: without network, router (the first usable one) and, for IPv4, broadcast. IPv6
- * prefixes count for at most 65536 addresses.
+ * The addresses of one pod CIDR that pods may have: without the first (network), the second (router) and the last (IPv4: broadcast), in
+ * both families. Of a prefix shorter than /66 the first 2^62 addresses are used.
  *
  * @param first offset from the prefix' address
  * @param size  how many
  */
-record PodRange(Prefix prefix, long first, int size) {
-    private static final int MOST = 1 << 16;
+record PodRange(Prefix prefix, long first, long size) {
+    /** Sums of a few sizes stay within a long. */
+    private static final int MOST_BITS = 62;
 
     static PodRange of(Prefix prefix) {
         int hostBits = 128 - prefix.mappedLength();
-        long all = hostBits >= 17 ? 1L << Math.min(hostBits, 32) : 1L << hostBits;
-        long usable = prefix.address().isV4() ? all - 3 : Math.min(all - 2, MOST);
-        return new PodRange(prefix, 2, (int) Math.max(0, Math.min(usable, Integer.MAX_VALUE)));
+        return new PodRange(prefix, 2, Math.max(0, (1L << Math.min(hostBits, MOST_BITS)) - 3));
     }
 
-    /** With the router: what "allocated from" counts. */
-    int usableWithRouter() {
-        return size == 0 ? 1 : size + 1;
+    /** With the router: what "allocated from" counts. Of a large prefix, all its addresses but the first and the last. */
+    BigInteger usableWithRouter() {
+        return BigInteger.ONE.shiftLeft(128 - prefix.mappedLength()).subtract(BigInteger.TWO).max(BigInteger.ONE);
     }
 
     IpAddress router() {
@@ -32,13 +32,14 @@ record PodRange(Prefix prefix, long first, int size) {
     }
 
     boolean contains(IpAddress a) {
-        return prefix.contains(a) && a.low() - prefix.address().low() >= first && a.low() - prefix.address().low() < first + size;
+        long offset = a.low() - prefix.address().low();
+        return a.high() == prefix.address().high() && prefix.contains(a) && offset >= first && offset < first + size;
     }
 
-    /** The first free one after {@code last}, going round; {@code last} may be null. */
+    /** The first free one after {@code last}, going round; {@code last} may be null. Looks at one more than there are taken ones, at most. */
     Optional<IpAddress> next(IpAddress last, Predicate<IpAddress> taken) {
         long start = last != null && contains(last) ? last.low() - prefix.address().low() - first + 1 : 0;
-        for (int i = 0; i < size; i++) {
+        for (long i = 0; i < size; i++) {
             IpAddress a = prefix.address().plus(first + (start + i) % size);
             if (!taken.test(a)) return Optional.of(a);
         }

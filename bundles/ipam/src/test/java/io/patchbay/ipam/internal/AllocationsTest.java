@@ -163,8 +163,65 @@ class AllocationsTest {
         assertEquals(0, PodRange.of(Prefix.parse("10.0.0.0/31")).size());
         assertEquals(1, PodRange.of(Prefix.parse("10.0.0.0/30")).size());
         assertEquals(253, PodRange.of(Prefix.parse("10.0.0.0/24")).size());
-        assertEquals(254, PodRange.of(Prefix.parse("10.0.0.0/24")).usableWithRouter());
-        assertEquals(65536, PodRange.of(Prefix.parse("fd00::/64")).size());
-        assertEquals(254, PodRange.of(Prefix.parse("fd00::/120")).size());
+        assertEquals("254", PodRange.of(Prefix.parse("10.0.0.0/24")).usableWithRouter().toString());
+        assertEquals("1", PodRange.of(Prefix.parse("10.0.0.0/32")).usableWithRouter().toString());
+        assertEquals(253, PodRange.of(Prefix.parse("fd00::/120")).size());
+        assertEquals("254", PodRange.of(Prefix.parse("fd00::/120")).usableWithRouter().toString());
+        PodRange large = PodRange.of(Prefix.parse("fd00:1::/64"));
+        assertEquals("18446744073709551614", large.usableWithRouter().toString());
+        assertTrue(large.contains(ip("fd00:1::2")));
+        assertFalse(large.contains(ip("fd00:1::1")), "the router's");
+        assertFalse(PodRange.of(Prefix.parse("fd00:1::/32")).contains(ip("fd00:1:5::2")), "not one of those that are given out");
+    }
+
+    /** A day's churn in one prefix of 2^64: each address comes from behind the last, none is looked for from the beginning. */
+    @Test
+    void aLargePrefixIsNeverScanned() {
+        PodRange range = PodRange.of(Prefix.parse("fd00:1::/64"));
+        Set<IpAddress> taken = new HashSet<>();
+        IpAddress last = null;
+        int[] looked = {0};
+        for (int i = 0; i < 100_000; i++) {
+            last = range.next(last, a -> {
+                looked[0]++;
+                return taken.contains(a);
+            }).orElseThrow();
+            taken.add(last);
+        }
+        assertEquals(100_000, looked[0]);
+        assertEquals(ip("fd00:1::1:86a1"), last);
+    }
+
+    @Test
+    void aPodHasAnAddressOfEachFamilyAndGetsTheSameAfterARestart() throws Exception {
+        List<Prefix> both = List.of(Prefix.parse("10.0.0.0/24"), Prefix.parse("fd00:1::/64"));
+        List<IpAddress> first;
+        try (Allocations a = open("10.0.0.0/24")) {
+            a.ranges(both);
+            assertEquals(List.of(ip("10.0.0.2"), ip("fd00:1::2")), a.allocate("default/a:eth0@1"));
+            first = a.allocate("default/b:eth0@2");
+            a.release("default/a:eth0@1");
+            assertEquals(Set.of(ip("10.0.0.2"), ip("fd00:1::2")), a.resting().keySet());
+        }
+        try (Allocations a = open("10.0.0.0/24")) {
+            a.ranges(both);
+            assertEquals(first, a.allocate("default/b:eth0@2"));
+            List<IpAddress> next = a.allocate("default/c:eth0@3");
+            assertFalse(next.contains(ip("10.0.0.2")) || next.contains(ip("fd00:1::2")), "still resting: " + next);
+            now.addAndGet(30_001);
+            a.reap();
+            assertEquals(Set.of(), a.resting().keySet());
+        }
+    }
+
+    @Test
+    void oneFamilyUsedUpGivesNothingOfTheOther() throws Exception {
+        try (Allocations a = open("10.0.0.0/30")) {
+            a.ranges(List.of(Prefix.parse("10.0.0.0/30"), Prefix.parse("fd00:1::/64")));
+            a.allocate("default/a:eth0@1");
+            ExhaustedException e = assertThrows(ExhaustedException.class, () -> a.allocate("default/b:eth0@2"));
+            assertTrue(e.getMessage().startsWith("no address left in 10.0.0.0/30"), e.getMessage());
+            assertEquals(1, a.owners().size());
+        }
     }
 }

@@ -3,16 +3,19 @@ package io.patchbay.masquerade.internal;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.net.IpAddress;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 
 /**
- * The two maps of mappings and their collection: snat4_in has the state, snat4_out leads to it. The datapath honours expiry by itself;
- * collecting makes room. Called by one thread at a time.
+ * The two maps of one family's mappings and their collection: snat4_in has the state, snat4_out leads to it. The datapath honours expiry
+ * by itself; collecting makes room. Called by one thread at a time.
  */
 final class Mappings {
     /** @param pod and the others as text with port */
@@ -25,13 +28,23 @@ final class Mappings {
 
     private final MapHandle out;
     private final MapHandle in;
+    private final MapHandle counters;
     private final LongSupplier clock;
+    /** Bytes of an address in these maps. */
+    private final int bytes;
 
-    /** @param clock CLOCK_MONOTONIC in ns */
-    Mappings(MapHandle out, MapHandle in, LongSupplier clock) {
-        this.out = out;
-        this.in = in;
+    /**
+     * @param maps  by name
+     * @param v4    which family's
+     * @param clock CLOCK_MONOTONIC in ns
+     */
+    Mappings(Function<String, MapHandle> maps, boolean v4, LongSupplier clock) {
+        String family = v4 ? "snat4_" : "snat6_";
+        this.out = maps.apply(family + "out");
+        this.in = maps.apply(family + "in");
+        this.counters = maps.apply(family + "probes");
         this.clock = clock;
+        this.bytes = v4 ? 4 : IpAddress.BYTES;
     }
 
     Result collect() {
@@ -78,7 +91,7 @@ final class Mappings {
     }
 
     /** Mappings by how many collisions they met when they were made; the last two are failures: no port, map full. */
-    static Map<Integer, Long> probes(MapHandle counters) {
+    Map<Integer, Long> probes() {
         Map<Integer, Long> all = new HashMap<>();
         for (int i = 0; i < counters.maxEntries(); i++) {
             long sum = 0;
@@ -89,25 +102,25 @@ final class Mappings {
     }
 
     private Struct outKey(Struct inKey, Struct value) {
-        return new Struct(out.key()).set("local", value.get("addr")).set("remote", inKey.get("remote")).set("lport", value.get("port"))
+        return new Struct(out.key()).set("local", value.get("addr", bytes)).set("remote", inKey.get("remote", bytes)).set("lport", value.get("port"))
                 .set("rport", inKey.get("rport")).set("proto", inKey.get("proto"));
     }
 
     private Struct inKey(Struct outKey, Struct value) {
-        return new Struct(in.key()).set("local", value.get("addr")).set("remote", outKey.get("remote")).set("lport", value.get("port"))
+        return new Struct(in.key()).set("local", value.get("addr", bytes)).set("remote", outKey.get("remote", bytes)).set("lport", value.get("port"))
                 .set("rport", outKey.get("rport")).set("proto", outKey.get("proto"));
     }
 
-    private static boolean leadsTo(Struct outValue, Struct inKey) {
-        return outValue.get("addr") == inKey.get("local") && outValue.get("port") == inKey.get("lport");
+    private boolean leadsTo(Struct outValue, Struct inKey) {
+        return Arrays.equals(outValue.get("addr", bytes), inKey.get("local", bytes)) && outValue.get("port") == inKey.get("lport");
     }
 
-    private static boolean isOf(Struct inValue, Struct outKey) {
-        return inValue.get("addr") == outKey.get("local") && inValue.get("port") == outKey.get("lport");
+    private boolean isOf(Struct inValue, Struct outKey) {
+        return Arrays.equals(inValue.get("addr", bytes), outKey.get("local", bytes)) && inValue.get("port") == outKey.get("lport");
     }
 
-    private static String end(Struct s, String address, String port) {
-        byte[] b = s.get(address, 4);
-        return IpAddress.ofV4((b[0] & 0xff) << 24 | (b[1] & 0xff) << 16 | (b[2] & 0xff) << 8 | b[3] & 0xff) + ":" + s.port(port);
+    private String end(Struct s, String address, String port) {
+        if (bytes != 4) return "[" + s.address(address) + "]:" + s.port(port);
+        return IpAddress.ofV4(ByteBuffer.wrap(s.get(address, bytes)).getInt()) + ":" + s.port(port);
     }
 }

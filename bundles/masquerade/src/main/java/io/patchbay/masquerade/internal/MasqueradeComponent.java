@@ -9,6 +9,7 @@ import io.patchbay.api.status.StatusRow;
 import io.patchbay.api.status.StatusSource;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,15 +27,16 @@ import org.osgi.service.component.annotations.ReferencePolicyOption;
 public final class MasqueradeComponent implements StatusSource {
     private static final Duration TICK = Duration.ofSeconds(2);
     private static final long COLLECT_EVERY = Duration.ofSeconds(30).toNanos();
-    /** Indexes behind the counts of collisions in snat4_probes. */
+    /** Indexes behind the counts of collisions in snat4_probes and snat6_probes. */
     private static final int NO_PORT = 32;
     private static final int MAP_FULL = 33;
 
     private final FeatureRuntime runtime;
     private final Scope scope;
-    private final Mappings mappings;
+    private final List<Mappings> families;
     private final MasqueradeConfig config;
     private volatile LocalNode node;
+    /** Of all families. */
     private volatile Mappings.Result last;
     private volatile Map<Integer, Long> probes = Map.of();
     private long due;
@@ -45,7 +47,7 @@ public final class MasqueradeComponent implements StatusSource {
         this.runtime = runtime;
         this.config = MasqueradeConfig.of(runtime.config());
         this.scope = runtime.scope("masquerade");
-        this.mappings = new Mappings(runtime.map("snat4_out"), runtime.map("snat4_in"), System::nanoTime);
+        this.families = List.of(new Mappings(runtime::map, true, System::nanoTime), new Mappings(runtime::map, false, System::nanoTime));
         MapHandle map = runtime.map("masq_config");
         Struct key = new Struct(map.key());
         Struct value = config.struct(map.value());
@@ -65,12 +67,14 @@ public final class MasqueradeComponent implements StatusSource {
     }
 
     private Object tick() {
-        Map<Integer, Long> now = Mappings.probes(runtime.map("snat4_probes"));
+        Map<Integer, Long> now = new HashMap<>();
+        for (Mappings family : families) family.probes().forEach((collisions, n) -> now.merge(collisions, n, Long::sum));
         probes = now;
         long failures = now.getOrDefault(NO_PORT, 0L) + now.getOrDefault(MAP_FULL, 0L);
         boolean draining = runtime.draining();
         if (failures > failuresBefore || draining || System.nanoTime() - due >= 0) {
-            last = mappings.collect();
+            List<Mappings.Result> results = families.stream().map(Mappings::collect).toList();
+            last = new Mappings.Result(results.stream().mapToInt(Mappings.Result::live).sum(), results.stream().mapToInt(Mappings.Result::collected).sum());
             due = System.nanoTime() + COLLECT_EVERY;
         }
         failuresBefore = failures;
@@ -87,7 +91,8 @@ public final class MasqueradeComponent implements StatusSource {
     public List<StatusRow> rows(boolean verbose) {
         LocalNode n = node;
         String devices = n == null ? "[]" : n.netdevs().stream().map(LocalNode.Device::name).collect(Collectors.joining(", ", "[", "]"));
-        String cidr = n == null ? "" : n.podCidrs().stream().filter(p -> p.address().isV4()).map(Object::toString).findFirst().orElse("");
+        String cidr = cidr(n, true);
+        String cidr6 = config.ipv6() ? cidr(n, false) : "";
         Mappings.Result r = last;
         Map<Integer, Long> p = probes;
         long noPort = p.getOrDefault(NO_PORT, 0L);
@@ -100,13 +105,18 @@ public final class MasqueradeComponent implements StatusSource {
         data.put("mode", "BPF");
         data.put("devices", n == null ? List.of() : n.netdevs().stream().map(LocalNode.Device::name).toList());
         data.put("cidr", cidr);
+        data.put("cidr6", cidr6);
         data.put("ipv4", true);
-        data.put("ipv6", false);
+        data.put("ipv6", !cidr6.isEmpty());
         data.put("draining", runtime.draining());
         if (r != null) data.put("mappings", r.live());
         data.put("refusedNoPort", noPort);
         data.put("refusedMapFull", full);
         return List.of(new StatusRow(StatusRow.Order.MASQUERADING, "Masquerading",
-                List.of("BPF", devices, cidr + "  [IPv4: Enabled, IPv6: Disabled]"), details, true, data));
+                List.of("BPF", devices, cidr + " " + cidr6 + " [IPv4: Enabled, IPv6: " + (cidr6.isEmpty() ? "Disabled" : "Enabled") + "]"), details, true, data));
+    }
+
+    private static String cidr(LocalNode n, boolean v4) {
+        return n == null ? "" : n.podCidrs().stream().filter(p -> p.address().isV4() == v4).map(Object::toString).findFirst().orElse("");
     }
 }

@@ -7,6 +7,7 @@ import io.patchbay.api.shell.ShellCommand;
 import io.patchbay.api.shell.ShellContext;
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
@@ -46,7 +47,8 @@ public final class NatListCommand implements ShellCommand {
         Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         boolean json = options.output("text", "json").equals("json");
         long now = System.nanoTime();
-        List<Mappings.Mapping> all = new Mappings(runtime.map("snat4_out"), runtime.map("snat4_in"), System::nanoTime).list();
+        List<Mappings.Mapping> all = new ArrayList<>(new Mappings(runtime::map, true, System::nanoTime).list());
+        all.addAll(new Mappings(runtime::map, false, System::nanoTime).list());
         JsonArrayBuilder array = Json.createArrayBuilder();
         all.stream().sorted(Comparator.comparing(Mappings.Mapping::pod).thenComparing(Mappings.Mapping::remote)).forEach(m -> {
             String protocol = Protocol.text(m.protocol());

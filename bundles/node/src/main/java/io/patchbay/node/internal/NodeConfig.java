@@ -13,14 +13,17 @@ import java.util.List;
  *
  * @param hostMac in hexadecimal, so that records compare by value
  */
-record NodeConfig(IpAddress node4, IpAddress node6, IpAddress router4, IpAddress router6, Prefix podCidr4, int netIfindex, int hostIfindex,
-        int tunnelIfindex, int netdevIfindex, String hostMac, String netMac) {
+record NodeConfig(IpAddress node4, IpAddress node6, IpAddress router4, IpAddress router6, Prefix podCidr4, Prefix podCidr6,
+        int netIfindex, int hostIfindex, int tunnelIfindex, int netdevIfindex, String hostMac, String netMac) {
 
     static NodeConfig of(LocalNode node, int tunnelIfindex) {
         return new NodeConfig(first(node.addresses(), true), first(node.addresses(), false), first(node.routers(), true),
-                first(node.routers(), false), node.podCidrs().stream().filter(p -> p.address().isV4()).findFirst().orElse(null),
-                node.net().ifindex(), node.host().ifindex(), tunnelIfindex, node.netdevs().isEmpty() ? 0 : node.netdevs().get(0).ifindex(),
+                first(node.routers(), false), cidr(node, true), cidr(node, false), node.net().ifindex(), node.host().ifindex(), tunnelIfindex, node.netdevs().isEmpty() ? 0 : node.netdevs().get(0).ifindex(),
                 HexFormat.of().formatHex(node.host().mac()), HexFormat.of().formatHex(node.net().mac()));
+    }
+
+    private static Prefix cidr(LocalNode node, boolean v4) {
+        return node.podCidrs().stream().filter(p -> p.address().isV4() == v4).findFirst().orElse(null);
     }
 
     private static IpAddress first(List<IpAddress> addresses, boolean v4) {
@@ -51,6 +54,10 @@ record NodeConfig(IpAddress node4, IpAddress node6, IpAddress router4, IpAddress
                 into.set("pod_cidr4", c.podCidr4.address());
                 into.set("pod_cidr4_len", c.podCidr4.mappedLength());
             }
+            if (c.podCidr6 != null) {
+                into.set("pod_cidr6", c.podCidr6.address());
+                into.set("pod_cidr6_len", c.podCidr6.mappedLength());
+            }
             into.set("pb_net_ifindex", c.netIfindex);
             into.set("pb_host_ifindex", c.hostIfindex);
             into.set("tunnel_ifindex", c.tunnelIfindex);
@@ -66,9 +73,10 @@ record NodeConfig(IpAddress node4, IpAddress node6, IpAddress router4, IpAddress
         @Override
         public NodeConfig decode(Struct from) {
             int length = (int) from.get("pod_cidr4_len");
+            int length6 = (int) from.get("pod_cidr6_len");
             return new NodeConfig(get(from, "node_ip4"), get(from, "node_ip6"), get(from, "router_ip4"), get(from, "router_ip6"),
-                    length < 96 ? null : new Prefix(from.address("pod_cidr4"), length - 96), (int) from.get("pb_net_ifindex"),
-                    (int) from.get("pb_host_ifindex"), (int) from.get("tunnel_ifindex"), (int) from.get("netdev_ifindex"),
+                    length < 96 ? null : new Prefix(from.address("pod_cidr4"), length - 96),
+                    length6 == 0 ? null : new Prefix(from.address("pod_cidr6"), length6), (int) from.get("pb_net_ifindex"), (int) from.get("pb_host_ifindex"), (int) from.get("tunnel_ifindex"), (int) from.get("netdev_ifindex"),
                     HexFormat.of().formatHex(from.get("pb_host_mac", 6)), HexFormat.of().formatHex(from.get("pb_net_mac", 6)));
         }
 

@@ -88,7 +88,6 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     private final Executor executor;
     private final PolicyOptions options;
     private final boolean audit;
-    private final boolean dualStack;
     private final Cookies cookies;
     private final KernelTables kernel;
     private final PolicyControl control;
@@ -117,7 +116,6 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         Map<String, String> config = runtime.config();
         this.options = options(config);
         this.audit = Boolean.parseBoolean(config.getOrDefault("policy-audit-mode", "false"));
-        this.dualStack = Boolean.parseBoolean(config.getOrDefault("dual-stack", "false"));
         this.facts = new ClusterFacts(tables, identities, context.getProperty(Launch.NODE_NAME));
         this.scope = runtime.scope("policy");
         this.executor = scope.executor();
@@ -417,7 +415,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     }
 
     Cluster cluster() {
-        return facts.cluster(dualStack);
+        return facts.cluster(identities.worldByFamily());
     }
 
     @Override

@@ -37,6 +37,7 @@ class RoutingStageTest {
         bench = StageBench.of("bpf/routing.o");
         bench.putConfig("node_config", bench.struct("pb_node_config").address("node_ip4", "192.168.0.1").address("router_ip4", "10.0.1.1")
                 .address("node_ip6", "fd00::1").address("router_ip6", "fd00:1::1").address("pod_cidr4", "10.0.1.0").set("pod_cidr4_len", 120)
+                .address("pod_cidr6", "fd00:1::").set("pod_cidr6_len", 64)
                 .set("pb_net_ifindex", LO).set("pb_host_ifindex", LO).set("netdev_ifindex", LO).set("pb_host_mac", Packet.mac(HOST_MAC))
                 .set("pb_net_mac", Packet.mac(NET_MAC)));
         endpoint("10.0.1.6", 0);
@@ -79,6 +80,7 @@ class RoutingStageTest {
         "pod to another node address, route_pod_egress,      10.0.1.5, 192.168.0.9,  100, 0,   4, 64",
         "pod to the world,            route_pod_egress,      10.0.1.5, 1.1.1.1,      100, 0,   3, 63",
         "pod to nobody's pod address, route_pod_egress,      10.0.1.5, 10.0.1.99,      2, 150, 0, 64",
+        "the same in IPv6,            route_pod_egress,      fd00:1::5, fd00:1::99,     2, 150, 0, 64",
         "pod to multicast,            route_pod_egress,      10.0.1.5, 224.0.0.1,      2, 150, 0, 64",
         "pod to broadcast,            route_pod_egress,      10.0.1.5, 255.255.255.255, 2, 150, 0, 64",
         "pod to IPv6 link-local,      route_pod_egress,      fd00:1::5, fe80::1,       2, 150, 0, 64",

@@ -151,6 +151,15 @@ class SocketTest {
         assertEquals("b6 [" + VIP6 + "]:80", inside.ask(how + " " + VIP6 + " 80"));
     }
 
+    /** A NodePort at the loopback address of either family. */
+    @Test
+    void theLoopbackAddressIsTheRowOfAllAddresses() throws Exception {
+        service("::", 6, false, "::1", 8086, 6);
+        assertEquals("b6 [::1]:80", inside.ask("tcp ::1 80"));
+        service("0.0.0.0", 6, false, "127.0.2.", 8080, 1);
+        assertEquals("b1 127.0.0.1:80", inside.ask("tcp 127.0.0.1 80"));
+    }
+
     @Test
     void aProcessOutsideTheCgroupIsLeftAlone() throws Exception {
         service(6, false, 1);

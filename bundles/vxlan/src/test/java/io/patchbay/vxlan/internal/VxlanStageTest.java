@@ -35,11 +35,16 @@ class VxlanStageTest {
         bench.putConfig("vxlan_config", bench.struct("vxlan_config").set("ifindex", 1).port("port", 8472));
         node("192.168.0.2", "10.0.2.0", 120, "fd00:2::", 64);
         node("192.168.0.3", "10.0.3.0", 120, "fd00:3::", 64);
+        node("fd00:9::2", "10.0.2.0", 120, "fd00:2::", 64);
+        node("fd00:9::3", "10.0.3.0", 120, "fd00:3::", 64);
         ipcache("10.0.2.6", 4711, "192.168.0.2", 1);
         ipcache("fd00:2::6", 4711, "192.168.0.2", 1);
         ipcache("10.0.3.7", 4712, "192.168.0.3", 1);
         ipcache("192.168.0.2", 6, null, IPC_NODE);
-        ipcache("10.0.2.1", 6, null, IPC_NODE);
+        ipcache("10.0.2.1", 6, "192.168.0.2", IPC_NODE | 1);
+        ipcache("fd00:2::1", 6, "192.168.0.2", IPC_NODE | 1);
+        ipcache("fd00:9::2", 6, null, IPC_NODE);
+        ipcache("fd00:9::3", 6, null, IPC_NODE);
         ipcache("192.168.0.1", 1, null, IPC_NODE);
         ipcache(POD, 4713, null, IPC_LOCAL);
     }
@@ -86,6 +91,13 @@ class VxlanStageTest {
         "the same in IPv6,                       192.168.0.2, 5000, fd00:2::99,  0",
         "the node itself,                        192.168.0.2, 6,    192.168.0.2, 0",
         "the node's router address,              192.168.0.2, 6,    10.0.2.1,    0",
+        "the same in IPv6,                       192.168.0.2, 6,    fd00:2::1,   0",
+        "the node's IPv6 address,                192.168.0.2, 6,    fd00:9::2,   0",
+        "a client outside behind the router's,   192.168.0.2, 2,    fd00:2::1,   0",
+        "a client outside behind the node's,     192.168.0.2, 2,    fd00:9::2,   0",
+        "another node's IPv6 address,            192.168.0.3, 6,    fd00:9::2,   132",
+        "another node's router address,          192.168.0.3, 6,    fd00:2::1,   132",
+        "a pod's identity for an IPv6 address,   192.168.0.2, 4711, fd00:9::2,   171",
         "an unknown node,                        192.168.0.9, 4711, 10.0.2.6,    172",
         "another node's known pod,               192.168.0.3, 4711, 10.0.2.6,    132",
         "another node's pod not heard of,        192.168.0.3, 5000, 10.0.2.99,   132",
@@ -102,6 +114,21 @@ class VxlanStageTest {
         assertEquals(code == 0 ? StageBench.NEXT : StageBench.TC_SHOT, o.verdict());
         assertEquals(TUNNEL, o.state().flags() & TUNNEL);
         if (code == 0) assertEquals(vni, o.state().sourceIdentity());
+    }
+
+    /** In dual stack the world is told apart by family at each node, and is one number on the wire. */
+    @ParameterizedTest(name = "{0}")
+    @CsvSource({"fd00:2::1, 10", "10.0.2.1, 9"})
+    void theWorldOnTheWireIsOneAndHereTwo(String from, int identity) {
+        prefix("0.0.0.0", 96, 9);
+        prefix("::", 0, 10);
+        assertEquals(identity, bench.runFromTunnel("decap_overlay_ingress", 2, "192.168.0.2", packet(from)).state().sourceIdentity());
+        assertEquals(6, bench.runFromTunnel("decap_overlay_ingress", 6, "192.168.0.2", packet(from)).state().sourceIdentity());
+    }
+
+    private void prefix(String address, int length, int identity) {
+        bench.put("ipcache_prefixes", bench.struct("pb_ipcache_prefix").set("prefixlen", length).address("addr", address),
+                bench.struct("pb_ipcache_value").set("identity", identity));
     }
 
     @Test
