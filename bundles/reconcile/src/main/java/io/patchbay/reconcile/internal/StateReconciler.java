@@ -249,6 +249,8 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
             synchronized (this) {
                 running = false;
                 notifyAll();
+                // Who asked between the end of the batch and here has nobody else to answer.
+                completeWaiters(outside);
                 start();
             }
             outside.forEach(Runnable::run);
