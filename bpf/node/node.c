@@ -29,9 +29,8 @@ PB_STAGE(host_source)
     if (!ep || !(ep->flags & PB_EP_HOST)) {
         __u32 zero = 0;
         struct pb_node_config *node = bpf_map_lookup_elem(&node_config, &zero);
-        if (ep || !node
-            || (!pb_addr_eq(&s->saddr, &node->router_ip4) && !pb_addr_eq(&s->saddr, &node->node_ip4) && !pb_addr_eq(&s->saddr, &node->router_ip6)
-                && !pb_addr_eq(&s->saddr, &node->node_ip6)))
+        if (ep || !node || (!pb_addr_eq(&s->saddr, &node->router_ip4) && !pb_addr_eq(&s->saddr, &node->node_ip4)
+                            && !pb_addr_eq(&s->saddr, &node->router_ip6) && !pb_addr_eq(&s->saddr, &node->node_ip6)))
             return pb_drop(skb, cfg, s, PB_DROP_INVALID_SIP);
     }
     pb_from_host(skb, s, ep);
