@@ -60,32 +60,6 @@ static __always_inline void NAT(seen)(struct NAT(in) *m, const struct pb_scratch
         m->expires = until;
 }
 
-/* Forgets the way to a mapping, if it is its own still. */
-static __always_inline void NAT(forget_way)(const struct NAT(key) *k, const struct NAT(in) *m)
-{
-    struct NAT(key) way = *k;
-    way.local = m->addr;
-    way.lport = m->port;
-    struct NAT(out) *o = bpf_map_lookup_elem(&NAT(out), &way);
-    if (o && o->port == k->lport && NAT_SAME(o->addr, k->local))
-        bpf_map_delete_elem(&NAT(out), &way);
-}
-
-static __always_inline enum pb_place NAT(in_at)(const struct NAT(key) *k, __u64 now)
-{
-    struct NAT(in) *m = bpf_map_lookup_elem(&NAT(in), k);
-    if (!m)
-        return PB_PLACE_EMPTY;
-    __u64 expires = PB_READ_ONCE(m->expires);
-    if (expires > now || __sync_val_compare_and_swap(&m->expires, expires, NAT_ENDED) != expires)
-        return PB_PLACE_ALIVE;
-    /* The way to it first: without it nobody can find what is left. */
-    NAT(forget_way)(k, m);
-    bpf_map_delete_elem(&NAT(in), k);
-    return PB_PLACE_ENDED;
-}
-PB_PLACES(NAT(in), struct NAT(key), 131072);
-
 /* Takes a port and makes the mapping. 0, or the drop code. */
 static __always_inline int NAT(allocate)(const struct pb_scratch *s, const struct NAT(key) *out, const struct pb_addr *node,
                                          const struct masq_config *c, __be16 wanted, __u64 now, struct NAT(out) *result)
@@ -109,18 +83,15 @@ static __always_inline int NAT(allocate)(const struct pb_scratch *s, const struc
         k.lport = bpf_htons(min + at % range);
         err = bpf_map_update_elem(&NAT(in), &k, &m, BPF_NOEXIST);
         if (!err) {
-            NAT(in_keep)(&k, now);
             taken = 1;
             break;
         }
         struct NAT(in) *old = bpf_map_lookup_elem(&NAT(in), &k);
         if (old) {
             /* One that is over is taken by whoever changes its expiry first. */
-            __u64 expires = PB_READ_ONCE(old->expires);
-            if (expires != NAT_ENDED && (expires <= now || (NAT_SAME(old->addr, m.addr) && old->port == m.port))
+            __u64 expires = old->expires;
+            if ((expires <= now || (NAT_SAME(old->addr, m.addr) && old->port == m.port))
                 && __sync_val_compare_and_swap(&old->expires, expires, m.expires) == expires) {
-                if (old->port != m.port || !NAT_SAME(old->addr, m.addr))
-                    NAT(forget_way)(&k, old);
                 old->addr = m.addr;
                 old->port = m.port;
                 old->created = now;
@@ -134,11 +105,6 @@ static __always_inline int NAT(allocate)(const struct pb_scratch *s, const struc
             break;
         }
         at = bpf_get_prandom_u32();
-    }
-    /* Full. What is over makes room; what is alive never does. */
-    if (!taken && i < PROBES && NAT(in_make_room)(now) && !bpf_map_update_elem(&NAT(in), &k, &m, BPF_NOEXIST)) {
-        NAT(in_keep)(&k, now);
-        taken = 1;
     }
     if (!taken) {
         pb_count(&NAT(probes), i < PROBES ? PROBES + 1 : PROBES, 1);
@@ -187,8 +153,6 @@ static __always_inline int NAT(mapping)(const struct pb_scratch *s, const struct
         return code;
     NAT(tell)(to, &result);
     if (bpf_map_update_elem(&NAT(out), &out, &result, o ? BPF_ANY : BPF_NOEXIST) == 0)
-        return 0;
-    if (!bpf_map_lookup_elem(&NAT(out), &out) && NAT(in_make_room)(now) && bpf_map_update_elem(&NAT(out), &out, &result, BPF_NOEXIST) == 0)
         return 0;
     /* Another CPU made one for the same connection meanwhile: that one counts, ours is given back. Or the map is full. */
     struct NAT(key) mine = out;

@@ -6,16 +6,14 @@
  * Two maps for one mapping, and two of each for the families: snat4_in, keyed by what answers look like, has the state;
  * snat4_out leads from the pod's tuple to it. A mapping past its expiry does not exist, whether or not anybody has collected it.
  */
-#include <patchbay/rewrite.h>
+#include <patchbay/packet.h>
 #include <patchbay/ipcache.h>
 #include <patchbay/node_config.h>
-#include <patchbay/places.h>
 
 #define NAT_TCP_ESTABLISHED (8000 * PB_SECOND)
 #define NAT_TCP_SYN (60 * PB_SECOND)
 #define NAT_TCP_CLOSING (60 * PB_SECOND) /* as long as the peer may hold the tuple in TIME_WAIT */
 #define NAT_OTHER (60 * PB_SECOND)
-#define NAT_ENDED 1 /* expiry of a mapping that is being deleted: nobody takes it over any more */
 #define PROBES 32
 #define PORT_MIN 61000
 #define PORT_MAX 65535
@@ -221,17 +219,37 @@ static __always_inline int nat_rewrite(struct __sk_buff *skb, struct pb_scratch 
     return 0;
 }
 
-/* Rewrites one side of an ICMP error, and of the packet that it quotes the opposite one. 0, or the drop code. */
+/* Rewrites one side of an ICMP error and of the packet that it quotes, there the opposite one. In IPv4 the quoted IP header's sum
+ * stays what it was with its checksum counted in, so of the error's own checksum only the port's part changes; in IPv6 all of it
+ * does. The quoted L4 checksum, which no receiver can verify, stays. */
 static __always_inline int nat_rewrite_error(struct __sk_buff *skb, struct pb_scratch *s, const struct pb_inner *in, bool source,
                                              const struct nat_end *to)
 {
     struct pb_addr *from = source ? &s->saddr : &s->daddr;
-    int code = pb_rewrite_quoted(skb, in, !source, &to->addr, to->port);
-    if (!code)
-        code = pb_rewrite(skb, s->proto, source, from, &to->addr, 0, 0);
+    bool inner_source = !source, echo = nat_is_echo(in->proto);
+    const struct pb_addr *inner_from = inner_source ? &in->saddr : &in->daddr;
+    __be16 from_port = inner_source || echo ? in->sport : in->dport;
+    __u32 at = echo ? 4 : inner_source ? 0 : 2, check = pb_l4_off(skb) + 2;
+    int code = nat_l3(skb, in->l3, inner_source, inner_from, &to->addr);
+    if (code)
+        return code;
+    if (bpf_skb_store_bytes(skb, in->l4 + at, &to->port, 2, 0) < 0)
+        return PB_DROP_WRITE_ERROR;
+    if (bpf_l4_csum_replace(skb, check, from_port, to->port, 2) < 0)
+        return PB_DROP_CSUM_L4;
+    if (pb_family(skb) == 6) {
+        code = nat_l4_address(skb, check, inner_from, &to->addr, 0);
+        if (!code)
+            code = nat_l4_address(skb, check, from, &to->addr, BPF_F_PSEUDO_HDR);
+        if (code)
+            return code;
+    }
+    code = nat_l3(skb, pb_l3_off(skb), source, from, &to->addr);
+    if (code)
+        return code;
     *from = to->addr;
     pb_set_flag(skb, PB_F_NAT);
-    return code;
+    return 0;
 }
 
 /* ---- out ---- */

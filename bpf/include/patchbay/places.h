@@ -27,8 +27,7 @@ enum pb_place {
 /* SIZE: as many as the map has entries. MAP_places_entries is set to what MAP_places has.
  * PB_PLACES' search: ends the entry of the first place whose entry is over, takes the place for `k` if there is one, and says
  * whether an entry went. With `k` an empty place will do. */
-#define PB_PLACES(MAP, KEY, SIZE) PB_PLACES_OF(MAP, KEY, SIZE) /* MAP may itself be a macro */
-#define PB_PLACES_OF(MAP, KEY, SIZE)                                                                              \
+#define PB_PLACES(MAP, KEY, SIZE)                                                                                 \
     const volatile __u32 MAP##_places_entries = SIZE;                                                             \
     struct {                                                                                                      \
         __uint(type, BPF_MAP_TYPE_ARRAY);                                                                         \
