@@ -160,10 +160,6 @@ static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s,
         return 0;
     if (s->proto == IPPROTO_ICMP && s->icmp_type == ICMP_DEST_UNREACH && s->icmp_code == ICMP_FRAG_NEEDED)
         return 0;
-    /* Neighbour discovery is the link's own: a node that policy kept from it would have no IPv6 at all. That of pods ends at their
-     * devices, and what was routed is believed by nobody (RFC 4861: hop limit 255). */
-    if (s->proto == IPPROTO_ICMPV6 && s->icmp_type >= ICMPV6_ROUTER_SOLICITATION && s->icmp_type <= ICMPV6_NEIGHBOUR_ADVERTISEMENT)
-        return 0;
     if (pb_to_itself(skb, s, egress))
         return 0;
 
