@@ -115,7 +115,7 @@ static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_sc
 {
     struct lb_nat m;
     __u32 at = bpf_ntohs(s->sport);
-    bool full = false;
+    bool full = false, fresh = false;
     pb_memset(&m, 0, sizeof(m));
     m.expires = now + nat_lifetime(s);
     m.client = s->saddr;
@@ -128,8 +128,8 @@ static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_sc
         k->nport = bpf_htons(NAT_PORT_MIN + at % (NAT_PORT_MAX - NAT_PORT_MIN + 1));
         long err = bpf_map_update_elem(&lb_nat, k, &m, BPF_NOEXIST);
         if (!err) {
-            lb_nat_keep(k, now);
-            return 0;
+            fresh = true;
+            break;
         }
         struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, k);
         if (!old && err != -17 /* EEXIST: collected just now */) {
@@ -150,7 +150,10 @@ static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_sc
         }
         at = bpf_get_prandom_u32();
     }
-    if (full && lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, k, &m, BPF_NOEXIST)) {
+    if (full)
+        fresh = lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, k, &m, BPF_NOEXIST);
+    if (fresh) {
+        /* Behind the loop: within it the verifier would walk all places for each port. */
         lb_nat_keep(k, now);
         return 0;
     }
@@ -390,7 +393,7 @@ static __always_inline int own_process(struct __sk_buff *skb, struct pb_scratch 
     struct lb_nat_key k;
     struct lb_nat m;
     __u64 now = bpf_ktime_get_ns();
-    bool full = false;
+    bool full = false, fresh = false;
     if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
         return LB_DONE; /* the port is the service's, see above */
     pb_memset(&k, 0, sizeof(k));
@@ -418,9 +421,10 @@ static __always_inline int own_process(struct __sk_buff *skb, struct pb_scratch 
         if (!old || (expires <= now && expires != NAT_ENDED)) {
             long err = bpf_map_update_elem(&lb_nat, &k, &m, old ? BPF_ANY : BPF_NOEXIST);
             if (!err) {
-                if (!old)
-                    lb_nat_keep(&k, now);
-                goto made;
+                if (old)
+                    goto made;
+                fresh = true;
+                break;
             }
             if (err != -17 /* EEXIST: another CPU was faster */) {
                 full = true;
@@ -429,7 +433,9 @@ static __always_inline int own_process(struct __sk_buff *skb, struct pb_scratch 
         }
         port = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
     }
-    if (!full || !lb_nat_make_room(now) || bpf_map_update_elem(&lb_nat, &k, &m, BPF_NOEXIST)) {
+    if (full)
+        fresh = lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, &k, &m, BPF_NOEXIST);
+    if (!fresh) {
         pb_count(&lb_nat_refused, full, 1);
         return PB_DROP_NAT_NO_MAPPING;
     }

@@ -16,7 +16,7 @@
 #include "stage.h"
 
 #define PB_PLACE_LOOK 8    /* places that a new entry looks at for itself */
-#define PB_PLACE_SEARCH 64 /* and for any entry that is over, when the map is full */
+#define PB_PLACE_SEARCH 32 /* and for any entry that is over, when the map is full */
 
 enum pb_place {
     PB_PLACE_EMPTY, /* there is no such entry */
