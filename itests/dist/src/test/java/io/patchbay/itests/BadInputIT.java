@@ -410,7 +410,7 @@ class BadInputIT {
             up.descendants().forEach(ProcessHandle::destroyForcibly);
             up.destroyForcibly().waitFor();
             second.start().ok();
-            assertEquals(0, second.on("node1", "status").exit());
+            second.on("node1", "status").ok();
             assertTrue(talks(), "the first lab works on");
             Lab.Pod other = second.pod("demo/client", "node1");
             assertEquals(0, second.probe(other, true, second.pod("demo/web", "node2").address() + ":8080", "tcp").exit());

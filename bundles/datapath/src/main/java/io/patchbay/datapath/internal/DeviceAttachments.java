@@ -111,6 +111,10 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
         return netlink.links().find(ifindex).map(Link::name);
     }
 
+    private boolean isGone(Place k) {
+        return k.hook().isSocket() ? !Files.isDirectory(Path.of(k.where())) : name(k.ifindex()).isEmpty();
+    }
+
     private Optional<Place> find(Hook hook, int ifindex) {
         for (Place o : kept.keySet()) {
             if (o.hook() == hook && o.ifindex() == ifindex && !hook.isSocket()) {
@@ -203,7 +207,13 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
     public synchronized List<Attachment> list() {
         return home.call(() -> {
             List<Attachment> all = new ArrayList<>();
-            kept.forEach((k, a) -> all.add(new Attachment(k.hook(), a.mode, k.where(), k.ifindex(), entries.present(k, a.mode), a.restored)));
+            kept.forEach((k, a) -> {
+                boolean present = entries.present(k, a.mode);
+                // Nothing is missing where nothing is any more: a device goes before its attachments are forgotten.
+                if (present || !isGone(k)) {
+                    all.add(new Attachment(k.hook(), a.mode, k.where(), k.ifindex(), present, a.restored));
+                }
+            });
             return all;
         });
     }
@@ -274,7 +284,7 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
         if (a == null) {
             return Found.THERE; // detached meanwhile
         }
-        if (k.hook().isSocket() ? !Files.isDirectory(Path.of(k.where())) : name(k.ifindex()).isEmpty()) {
+        if (isGone(k)) {
             kept.remove(k);
             changes++;
             entries.forget(k);

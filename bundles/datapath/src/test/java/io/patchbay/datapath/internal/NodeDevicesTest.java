@@ -72,6 +72,16 @@ class NodeDevicesTest {
     }
 
     @Test
+    void nothingIsMissingOnADeviceThatIsGone() {
+        int device = device("pbd2");
+        for (Hook h : List.of(Hook.POD_EGRESS, Hook.POD_INGRESS, Hook.NETDEV_INGRESS)) {
+            lab.node().attachments().attach(h, device);
+        }
+        Shell.run("ip", "-n", lab.netnsName(), "link", "del", "pbd2");
+        assertEquals(List.of(), lab.node().attachments().list(), "before anything was reconciled");
+    }
+
+    @Test
     void whatOthersAttachedIsShownAndLeftAlone() throws Exception {
         int device = device("pbd1");
         lab.node().attachments().attach(Hook.NETDEV_INGRESS, device);
