@@ -393,37 +393,41 @@ static __always_inline bool ct_may_be_renamed(__u64 hash, __u64 now)
     return until && *until > now;
 }
 
+/* Whether the connection that this pass is about lives under another port than its own; the tuple has that afterwards. `epoch`: the
+ * stage's. */
+PB_FUNCTION int ct_renamed_to(struct __sk_buff *skb, const struct pb_scratch *s, struct ct_tuple *t, bool tx, __u32 epoch)
+{
+    const volatile struct pb_stage_cfg cfg = {.epoch = epoch};
+    if (!s || !t)
+        return false;
+    __u64 now = bpf_ktime_get_ns(), hash = ct_hash(t);
+    __be16 own = ct_initiator_port(t, tx);
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < CT_OTHER_PORTS; i++) {
+        ct_set_initiator_port(t, tx, ct_other_port(hash, s, own, i));
+        struct ct_entry *e = ct_first_find(skb, &cfg, t);
+        if (e && e->expires > now && ct_is(e, s, own, tx))
+            return true;
+    }
+    ct_set_initiator_port(t, tx, own);
+    return false;
+}
+
 /* The live entry of the connection that a packet is of, seen by who began it (`tx`: the local pod) or, if the entry says so, by
  * the other side. With another port than its own, the tuple has that afterwards. NULL: none; `*others`: another connection
  * has the tuple. */
 static __always_inline struct ct_entry *ct_connection(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, const struct pb_scratch *s,
                                                       struct ct_tuple *t, bool tx, __u64 now, bool *others)
 {
-    __u64 hash = 0;
-    __be16 own = ct_initiator_port(t, tx);
+    struct ct_entry *e = ct_first_find(skb, cfg, t);
+    bool live = e && e->expires > now;
     *others = false;
-#pragma clang loop unroll(disable)
-    for (int i = 0; i <= CT_OTHER_PORTS; i++) {
-        struct ct_entry *e = ct_first_find(skb, cfg, t);
-        bool live = e && e->expires > now;
-        if (i) {
-            if (live && ct_is(e, s, own, tx))
-                return e;
-        } else {
-            if (live && (!!e->out != tx || !ct_keeps_service(skb, tx) || ct_is(e, s, 0, tx)))
-                return e;
-            *others = live;
-            if (!ct_may_rename(skb, t->proto, tx))
-                return 0;
-            hash = ct_hash(t);
-            if (!live && !ct_may_be_renamed(hash, now))
-                return 0;
-        }
-        if (i < CT_OTHER_PORTS)
-            ct_set_initiator_port(t, tx, ct_other_port(hash, s, own, i));
-    }
-    ct_set_initiator_port(t, tx, own);
-    return 0;
+    if (live && (!!e->out != tx || !ct_keeps_service(skb, tx) || ct_is(e, s, 0, tx)))
+        return e;
+    *others = live;
+    if (!ct_may_rename(skb, t->proto, tx) || (!live && !ct_may_be_renamed(ct_hash(t), now)))
+        return 0;
+    return ct_renamed_to(skb, s, t, tx, cfg->epoch) ? ct_find(skb, t) : 0;
 }
 
 /* Gives the packet its initiator's other port, or its own again; 0 or the drop code. */
@@ -438,19 +442,31 @@ static __always_inline int ct_set_port(struct __sk_buff *skb, struct pb_scratch 
     return code;
 }
 
-/* An ICMP error, about a packet that went the other way: what the pod receives quotes what it sent. 0 or the drop code. */
-static __always_inline int ct_lookup_error(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, __u64 now, bool tx)
+/* ---- ICMP errors, about a packet that went the other way: what the pod receives quotes what it sent ---- */
+
+/* The tuple of what an error quotes, as the local pod sees it; false: it can't be read. */
+PB_FUNCTION int ct_quoted(struct __sk_buff *skb, struct ct_tuple *t, bool tx)
 {
-    struct ct_tuple t;
     struct pb_inner in;
-    bool others;
-    pb_set_ct_state(skb, PB_CT_NEW);
+    if (!t || !pb_parse_inner(skb, &in))
+        return false;
+    ct_tuple_of(t, &in.saddr, &in.daddr, in.sport, in.dport, in.proto, in.icmp_type, !tx);
+    return true;
+}
+
+/* Gives what the error quotes its initiator's other port. 0 or the drop code. */
+PB_FUNCTION int ct_rename_quoted(struct __sk_buff *skb, bool source, __be16 port)
+{
+    struct pb_inner in;
     if (!pb_parse_inner(skb, &in))
         return 0;
-    ct_tuple_of(&t, &in.saddr, &in.daddr, in.sport, in.dport, in.proto, in.icmp_type, !tx);
-    struct ct_entry *e = ct_connection(skb, cfg, s, &t, tx, now, &others);
-    if (!e)
-        return 0;
+    pb_set_flag(skb, PB_F_NAT);
+    return pb_rewrite_quoted(skb, &in, source, source ? &in.saddr : &in.daddr, port);
+}
+
+/* 0 or the drop code. */
+static __always_inline int ct_related(struct __sk_buff *skb, struct pb_scratch *s, const struct ct_tuple *t, const struct ct_entry *e, bool tx)
+{
     pb_set_ct_state(skb, PB_CT_RELATED);
     ct_tell(s, e);
     __be16 own = e->own_port;
@@ -458,23 +474,29 @@ static __always_inline int ct_lookup_error(struct __sk_buff *skb, const volatile
         return 0;
     /* Who began the connection knows its own port only, the other side only the other. */
     bool from_initiator = !!e->out != tx;
-    pb_set_flag(skb, PB_F_NAT);
-    return pb_rewrite_quoted(skb, &in, from_initiator, from_initiator ? &in.saddr : &in.daddr, from_initiator ? own : ct_initiator_port(&t, tx));
+    return ct_rename_quoted(skb, from_initiator, from_initiator ? own : ct_initiator_port(t, tx));
 }
 
 static __always_inline int ct_lookup(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool tx)
 {
     struct ct_tuple t;
-    bool others;
+    bool others, error = pb_flags(skb) & PB_F_ICMPERR;
     __u64 now = bpf_ktime_get_ns();
     int code;
     ct_tell_nothing(s);
-    if (pb_flags(skb) & PB_F_ICMPERR) {
-        code = ct_lookup_error(skb, cfg, s, now, tx);
+    pb_memset(&t, 0, sizeof(t));
+    if (error) {
+        pb_set_ct_state(skb, PB_CT_NEW);
+        if (!ct_quoted(skb, &t, tx))
+            return pb_next(skb, cfg);
+    } else {
+        ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
+    }
+    struct ct_entry *e = ct_connection(skb, cfg, s, &t, tx, now, &others);
+    if (error) {
+        code = e ? ct_related(skb, s, &t, e, tx) : 0;
         return code ? pb_drop(skb, cfg, s, code) : pb_next(skb, cfg);
     }
-    ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
-    struct ct_entry *e = ct_connection(skb, cfg, s, &t, tx, now, &others);
     bool forward = e && !!e->out == tx;
     if (!e || (ct_bare_syn(s) && (!forward || e->tx_closing || e->rx_closing)) || ct_astray(s, forward)) {
         /* The end of something forgotten is not to end the connection that has its tuple now. */
@@ -559,13 +581,17 @@ static __always_inline void ct_keep(struct __sk_buff *skb, const struct ct_tuple
 
 #define CT_EEXIST -17
 
+enum { CT_FOUND = 0, CT_MADE = 1 }; /* other results: a drop code */
+
 /* An entry for a connection whose tuple another one has, under another port of its initiator; the packet and the tuple get
- * that. 0 and `*made`, or the drop code. */
-static __always_inline int ct_rename(struct __sk_buff *skb, struct pb_scratch *s, struct ct_tuple *t, struct ct_entry *e, __u64 now, bool tx, bool *made)
+ * that. */
+PB_FUNCTION int ct_rename(struct __sk_buff *skb, struct pb_scratch *s, struct ct_tuple *t, struct ct_entry *e, __u64 now)
 {
+    if (!s || !t || !e)
+        return PB_DROP_CT_CREATE_FAILED;
+    bool tx = e->out, found = false, full = false, made = false;
     __be16 own = ct_initiator_port(t, tx), port = 0;
     __u64 hash = ct_hash(t);
-    bool found = false, full = false;
     e->own_port = own;
 #pragma clang loop unroll(disable)
     for (int i = 0; i < CT_OTHER_PORTS; i++) {
@@ -577,7 +603,7 @@ static __always_inline int ct_rename(struct __sk_buff *skb, struct pb_scratch *s
             break;
         }
         if (!err) {
-            *made = true;
+            made = true;
             found = true;
             break;
         }
@@ -600,13 +626,14 @@ static __always_inline int ct_rename(struct __sk_buff *skb, struct pb_scratch *s
             pb_count(&ct_refused, pb_family(skb) == 4 ? 0 : 1, 1);
             return PB_DROP_CT_CREATE_FAILED;
         }
-        *made = true;
+        made = true;
     } else if (!found) {
         pb_count(&ct_refused, CT_NO_PORT, 1);
         return PB_DROP_NAT_NO_MAPPING;
     }
     ct_note_renamed(hash, e->expires);
-    return ct_set_port(skb, s, true, port);
+    int code = ct_set_port(skb, s, true, port);
+    return code ? code : made ? CT_MADE : CT_FOUND;
 }
 
 static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, bool tx)
@@ -654,9 +681,10 @@ static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struc
             /* Another connection's. */
             int code = PB_DROP_UNSUPP_SERVICE_PROTO;
             if (ct_may_rename(skb, s->proto, tx))
-                code = ct_rename(skb, s, &t, &e, now, tx, &made);
-            if (code)
+                code = ct_rename(skb, s, &t, &e, now);
+            if (code != CT_FOUND && code != CT_MADE)
                 return pb_drop(skb, cfg, s, code);
+            made = code == CT_MADE;
         } else if (old) {
             /* One that is over gives way. A live one stays: another CPU was faster, or a SYN came against its direction. */
             if (old->expires <= now || old->tx_closing || old->rx_closing)

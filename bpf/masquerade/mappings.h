@@ -60,12 +60,17 @@ static __always_inline void NAT(seen)(struct NAT(in) *m, const struct pb_scratch
         m->expires = until;
 }
 
-/* Takes a port and makes the mapping. 0, or the drop code. */
-static __always_inline int NAT(allocate)(const struct pb_scratch *s, const struct NAT(key) *out, const struct pb_addr *node,
-                                         const struct masq_config *c, __be16 wanted, __u64 now, struct NAT(out) *result)
+/* Takes a port and makes the mapping, with the address in `result` and the port in it if that is free (0: any). 0, or the drop code. */
+PB_FUNCTION int NAT(allocate)(const struct pb_scratch *s, const struct NAT(key) *out, struct NAT(out) *result, __u64 now)
 {
-    struct NAT(key) k = *out;
+    struct NAT(key) k;
     struct NAT(in) m;
+    __u32 zero = 0;
+    if (!s || !out || !result)
+        return PB_DROP_NAT_NO_MAPPING;
+    struct masq_config *c = bpf_map_lookup_elem(&masq_config, &zero);
+    __be16 wanted = result->port;
+    k = *out;
     __u32 min = c && c->port_min ? c->port_min : PORT_MIN;
     __u32 max = c && c->port_max >= min ? c->port_max : PORT_MAX;
     __u32 range = max - min + 1;
@@ -76,7 +81,7 @@ static __always_inline int NAT(allocate)(const struct pb_scratch *s, const struc
     m.port = out->lport;
     m.created = now;
     NAT(seen)(&m, s, now, true);
-    k.local = NAT_ADDR(*node);
+    k.local = result->addr;
     __u32 i, taken = 0;
     long err = 0;
     for (i = 0; i < PROBES; i++) {
@@ -111,8 +116,6 @@ static __always_inline int NAT(allocate)(const struct pb_scratch *s, const struc
         return PB_DROP_NAT_NO_MAPPING;
     }
     pb_count(&NAT(probes), i, 1);
-    pb_memset(result, 0, sizeof(*result));
-    result->addr = k.local;
     result->port = k.lport;
     return 0;
 }
@@ -126,11 +129,11 @@ static __always_inline void NAT(tell)(struct nat_end *to, const struct NAT(out) 
 /* The mapping of a pod's tuple, made when there is none. 0: `to` is set; negative: not to be translated; else the drop code. */
 static __always_inline int NAT(mapping)(const struct pb_scratch *s, const struct nat_tuple *t, const struct pb_addr *node, struct nat_end *to)
 {
-    __u32 zero = 0;
     __u64 now = bpf_ktime_get_ns();
-    __be16 wanted = 0;
     struct NAT(key) out;
     struct NAT(out) result;
+    pb_memset(&result, 0, sizeof(result));
+    result.addr = NAT_ADDR(*node);
     NAT(key_of)(&out, t);
     struct NAT(out) *o = bpf_map_lookup_elem(&NAT(out), &out);
     if (o) {
@@ -143,12 +146,12 @@ static __always_inline int NAT(mapping)(const struct pb_scratch *s, const struct
             NAT(tell)(to, o);
             return 0;
         }
-        if (NAT_SAME(o->addr, NAT_ADDR(*node)))
-            wanted = o->port;
+        if (NAT_SAME(o->addr, result.addr))
+            result.port = o->port;
     }
     if (pb_draining)
         return -1;
-    int code = NAT(allocate)(s, &out, node, bpf_map_lookup_elem(&masq_config, &zero), wanted, now, &result);
+    int code = NAT(allocate)(s, &out, &result, now);
     if (code)
         return code;
     NAT(tell)(to, &result);

@@ -43,6 +43,19 @@ static __always_inline bool pb_probe_port(struct pb_policy_key *k, __u8 directio
     return pb_probe(k, match, f);
 }
 
+/* The shapes with some of the port's bits. Rare. */
+PB_FUNCTION int pb_probe_ranges(struct pb_policy_key *k, __u32 shapes, __u16 port, __u8 match, struct pb_finding *f)
+{
+    if (!k || !f)
+        return false;
+    __u8 direction = k->bits & PB_POLICY_EGRESS;
+#pragma clang loop unroll(disable)
+    for (int bits = 1; bits < 16; bits++)
+        if ((shapes & (1u << bits)) && pb_probe_port(k, direction, port, bits, match, f))
+            return true;
+    return false;
+}
+
 /* All shapes that occur for one kind of peer. Ranges are rare: without them three tests suffice. */
 static __always_inline bool pb_probe_peer(struct pb_policy_key *k, __u32 shapes, __u8 direction, __u8 proto, __u16 port,
                                           bool anyone, struct pb_finding *f)
@@ -58,12 +71,9 @@ static __always_inline bool pb_probe_peer(struct pb_policy_key *k, __u32 shapes,
     if ((shapes & 1) && pb_probe_port(k, direction, port, 0, anyone ? PB_MATCH_PROTO_ONLY : PB_MATCH_L3_PROTO, f))
         return true;
     __u8 match = anyone ? PB_MATCH_L4_ONLY : PB_MATCH_L3_L4;
-    if (shapes & 0xfffe) {
-#pragma unroll
-        for (int bits = 1; bits < 16; bits++)
-            if ((shapes & (1u << bits)) && pb_probe_port(k, direction, port, bits, match, f))
-                return true;
-    }
+    k->bits = direction;
+    if ((shapes & 0xfffe) && pb_probe_ranges(k, shapes, port, match, f))
+        return true;
     return (shapes & (1u << 16)) && pb_probe_port(k, direction, port, 16, match, f);
 }
 

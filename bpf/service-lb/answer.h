@@ -16,13 +16,12 @@ struct lb_reset6 {
     struct tcphdr tcp;
 };
 
-/* The TC action. */
-static __always_inline int lb_send_back(struct __sk_buff *skb, const void *answer, __u32 len)
-{
-    int act;
-    pb_send_back(skb, answer, len, &act);
-    return act;
-}
+union lb_answer {
+    struct lb_reset4 reset4;
+    struct lb_reset6 reset6;
+    struct pb_icmp4 icmp4;
+    struct pb_icmp6 icmp6;
+};
 
 /* The reset that answers a segment of `payload` bytes. */
 static __always_inline void lb_reset(struct tcphdr *to, const struct tcphdr *of, __u32 payload)
@@ -39,77 +38,81 @@ static __always_inline void lb_reset(struct tcphdr *to, const struct tcphdr *of,
     }
 }
 
-static __always_inline int lb_reset4(struct __sk_buff *skb)
+/* The answers: their length, or 0 for none. */
+static __always_inline __u32 lb_reset4(struct __sk_buff *skb, struct lb_reset4 *a)
 {
-    struct lb_reset4 a;
     struct pb_pseudo4 p;
     struct iphdr ip;
     struct tcphdr tcp;
     if (bpf_skb_load_bytes(skb, pb_l3_off(skb), &ip, sizeof(ip)) < 0 || bpf_skb_load_bytes(skb, pb_l4_off(skb), &tcp, sizeof(tcp)) < 0
         || tcp.rst)
-        return TC_ACT_SHOT;
-    pb_memset(&a, 0, sizeof(a));
-    pb_answer_ip4(&a.ip, ip.daddr, ip.saddr, IPPROTO_TCP, sizeof(a));
-    lb_reset(&a.tcp, &tcp, bpf_ntohs(ip.tot_len) - ip.ihl * 4 - tcp.doff * 4);
-    p.from = a.ip.saddr;
-    p.to = a.ip.daddr;
+        return 0;
+    pb_memset(a, 0, sizeof(*a));
+    pb_answer_ip4(&a->ip, ip.daddr, ip.saddr, IPPROTO_TCP, sizeof(*a));
+    lb_reset(&a->tcp, &tcp, bpf_ntohs(ip.tot_len) - ip.ihl * 4 - tcp.doff * 4);
+    p.from = a->ip.saddr;
+    p.to = a->ip.daddr;
     p.proto = bpf_htons(IPPROTO_TCP);
-    p.len = bpf_htons(sizeof(a.tcp));
+    p.len = bpf_htons(sizeof(a->tcp));
     __s64 part = bpf_csum_diff(0, 0, (void *)&p, sizeof(p), 0);
-    a.tcp.check = pb_fold(bpf_csum_diff(0, 0, (void *)&a.tcp, sizeof(a.tcp), part));
-    return lb_send_back(skb, &a, sizeof(a));
+    a->tcp.check = pb_fold(bpf_csum_diff(0, 0, (void *)&a->tcp, sizeof(a->tcp), part));
+    return sizeof(*a);
 }
 
-static __always_inline int lb_reset6(struct __sk_buff *skb)
+static __always_inline __u32 lb_reset6(struct __sk_buff *skb, struct lb_reset6 *a)
 {
-    struct lb_reset6 a;
     struct pb_pseudo6 p;
     struct ipv6hdr ip;
     struct tcphdr tcp;
     if (bpf_skb_load_bytes(skb, pb_l3_off(skb), &ip, sizeof(ip)) < 0 || bpf_skb_load_bytes(skb, pb_l4_off(skb), &tcp, sizeof(tcp)) < 0
         || tcp.rst)
-        return TC_ACT_SHOT;
-    pb_memset(&a, 0, sizeof(a));
-    pb_answer_ip6(&a.ip, &ip.daddr, &ip.saddr, IPPROTO_TCP, sizeof(a.tcp));
-    lb_reset(&a.tcp, &tcp, bpf_ntohs(ip.payload_len) - (pb_l4_off(skb) - pb_l3_off(skb) - sizeof(ip)) - tcp.doff * 4);
-    pb_memcpy(&p.from, &a.ip.saddr, 16);
-    pb_memcpy(&p.to, &a.ip.daddr, 16);
-    p.len = bpf_htonl(sizeof(a.tcp));
+        return 0;
+    pb_memset(a, 0, sizeof(*a));
+    pb_answer_ip6(&a->ip, &ip.daddr, &ip.saddr, IPPROTO_TCP, sizeof(a->tcp));
+    lb_reset(&a->tcp, &tcp, bpf_ntohs(ip.payload_len) - (pb_l4_off(skb) - pb_l3_off(skb) - sizeof(ip)) - tcp.doff * 4);
+    pb_memcpy(&p.from, &a->ip.saddr, 16);
+    pb_memcpy(&p.to, &a->ip.daddr, 16);
+    p.len = bpf_htonl(sizeof(a->tcp));
     p.proto = bpf_htonl(IPPROTO_TCP);
     __s64 part = bpf_csum_diff(0, 0, (void *)&p, sizeof(p), 0);
-    a.tcp.check = pb_fold(bpf_csum_diff(0, 0, (void *)&a.tcp, sizeof(a.tcp), part));
-    return lb_send_back(skb, &a, sizeof(a));
+    a->tcp.check = pb_fold(bpf_csum_diff(0, 0, (void *)&a->tcp, sizeof(a->tcp), part));
+    return sizeof(*a);
 }
 
-static __always_inline int lb_unreach4(struct __sk_buff *skb)
+static __always_inline __u32 lb_unreach4(struct __sk_buff *skb, struct pb_icmp4 *a)
 {
-    struct pb_icmp4 a;
     struct iphdr ip;
-    if (!pb_icmp4_quote(skb, &a, &ip))
-        return TC_ACT_SHOT;
-    pb_icmp4_fill(&a, ip.daddr, ip.saddr, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
-    return lb_send_back(skb, &a, sizeof(a));
+    if (!pb_icmp4_quote(skb, a, &ip))
+        return 0;
+    pb_icmp4_fill(a, ip.daddr, ip.saddr, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+    return sizeof(*a);
 }
 
-static __always_inline int lb_unreach6(struct __sk_buff *skb)
+static __always_inline __u32 lb_unreach6(struct __sk_buff *skb, struct pb_icmp6 *a)
 {
-    struct pb_icmp6 a;
     struct pb_addr from, to;
-    if (!pb_icmp6_quote(skb, &a))
-        return TC_ACT_SHOT;
-    pb_memcpy(&from, a.quoted + offsetof(struct ipv6hdr, daddr), 16);
-    pb_memcpy(&to, a.quoted + offsetof(struct ipv6hdr, saddr), 16);
-    pb_icmp6_fill(&a, &from, &to, ICMPV6_DEST_UNREACH, 4 /* port unreachable */, 0);
-    return lb_send_back(skb, &a, sizeof(a));
+    if (!pb_icmp6_quote(skb, a))
+        return 0;
+    pb_memcpy(&from, a->quoted + offsetof(struct ipv6hdr, daddr), 16);
+    pb_memcpy(&to, a->quoted + offsetof(struct ipv6hdr, saddr), 16);
+    pb_icmp6_fill(a, &from, &to, ICMPV6_DEST_UNREACH, 4 /* port unreachable */, 0);
+    return sizeof(*a);
 }
 
-/* A later fragment has no ports to quote, and one answer for the first is enough. */
-static __always_inline int lb_answer(struct __sk_buff *skb, const struct pb_scratch *s)
+/* The TC action. A later fragment has no ports to quote, and one answer for the first is enough. */
+PB_FUNCTION int lb_answer(struct __sk_buff *skb, const struct pb_scratch *s)
 {
-    if (pb_flags(skb) & PB_F_FRAG)
-        return TC_ACT_SHOT;
+    union lb_answer a;
+    __u32 len;
+    int act = TC_ACT_SHOT;
+    if (!s || (pb_flags(skb) & PB_F_FRAG))
+        return act;
     if (pb_family(skb) == 4)
-        return s->proto == IPPROTO_TCP ? lb_reset4(skb) : lb_unreach4(skb);
-    return s->proto == IPPROTO_TCP ? lb_reset6(skb) : lb_unreach6(skb);
+        len = s->proto == IPPROTO_TCP ? lb_reset4(skb, &a.reset4) : lb_unreach4(skb, &a.icmp4);
+    else
+        len = s->proto == IPPROTO_TCP ? lb_reset6(skb, &a.reset6) : lb_unreach6(skb, &a.icmp6);
+    if (len)
+        pb_send_back(skb, &a, len, &act);
+    return act;
 }
 #endif

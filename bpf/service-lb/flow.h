@@ -149,17 +149,62 @@ static __always_inline __u32 lb_hash(const struct pb_scratch *s, bool client_onl
 
 enum { LB_NOT_MINE = 0, LB_DONE = 1 }; /* other results: a drop code */
 
+static __always_inline void lb_flow_key_of(struct lb_flow_key *k, const struct pb_scratch *s)
+{
+    pb_memset(k, 0, sizeof(*k));
+    k->client = s->saddr;
+    k->addr = s->daddr;
+    k->cport = s->sport;
+    k->port = s->dport;
+    k->proto = s->proto;
+}
+
+/* A backend for what is a new connection to the service, and its flow. `flags`: of the flow's update; `epoch`: the stage's. LB_DONE or the
+ * drop code. */
+PB_FUNCTION int lb_flow_new(const struct lb_service *svc, const struct pb_scratch *s, struct lb_choice *c, __u64 flags, __u32 epoch)
+{
+    struct lb_flow_key k;
+    struct lb_flow n = {};
+    if (!svc || !s || !c)
+        return PB_DROP_NO_SERVICE;
+    __u64 now = bpf_ktime_get_ns();
+    __u32 hash = svc->algorithm == LB_MAGLEV ? lb_hash(s, svc->flags & LB_F_AFFINITY) : bpf_get_prandom_u32();
+    if (!lb_select(svc, &s->saddr, hash, c, epoch))
+        return PB_DROP_NO_SERVICE;
+    lb_flow_key_of(&k, s);
+    n.addr = c->addr;
+    n.port = c->port;
+    n.backend = c->backend;
+    n.created = now;
+    n.closing = s->proto == IPPROTO_TCP && (s->tcp_flags & (PB_TCP_FIN | PB_TCP_RST));
+    n.expires = now + lb_lifetime(&n, s);
+    bool made = !bpf_map_update_elem(&lb_flows, &k, &n, flags);
+    struct lb_flow *f = made ? 0 : bpf_map_lookup_elem(&lb_flows, &k);
+    /* Full. What is over makes room; what is alive never does. */
+    if (!made && !f && lb_flows_make_room(now))
+        made = !bpf_map_update_elem(&lb_flows, &k, &n, BPF_NOEXIST);
+    if (made) {
+        lb_flows_keep(&k, now);
+        return LB_DONE;
+    }
+    if (!f) {
+        pb_count(&lb_refused, 0, 1);
+        return PB_DROP_CT_CREATE_FAILED;
+    }
+    /* Another CPU was faster. */
+    c->addr = f->addr;
+    c->port = f->port;
+    c->backend = f->backend;
+    c->nat_port = PB_READ_ONCE(f->nat_port);
+    return LB_DONE;
+}
+
 /* The backend of this packet's connection. */
 static __always_inline int lb_flow_backend(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, struct pb_scratch *s, struct lb_choice *c)
 {
     struct lb_flow_key k;
     __u64 now = bpf_ktime_get_ns();
-    pb_memset(&k, 0, sizeof(k));
-    k.client = s->saddr;
-    k.addr = s->daddr;
-    k.cport = s->sport;
-    k.port = s->dport;
-    k.proto = s->proto;
+    lb_flow_key_of(&k, s);
     struct lb_flow *f = lb_flows_find(cfg, &k);
     if (f && lb_stays(cfg, f, svc, s, now)) {
         c->addr = f->addr;
@@ -176,37 +221,7 @@ static __always_inline int lb_flow_backend(const volatile struct pb_stage_cfg *c
     }
     if (pb_draining)
         return LB_NOT_MINE;
-    __u32 hash = svc->algorithm == LB_MAGLEV ? lb_hash(s, svc->flags & LB_F_AFFINITY) : bpf_get_prandom_u32();
-    if (!lb_select(cfg, svc, &s->saddr, hash, c))
-        return PB_DROP_NO_SERVICE;
-    struct lb_flow n = {};
-    n.addr = c->addr;
-    n.port = c->port;
-    n.backend = c->backend;
-    n.created = now;
-    n.closing = s->proto == IPPROTO_TCP && (s->tcp_flags & (PB_TCP_FIN | PB_TCP_RST));
-    n.expires = now + lb_lifetime(&n, s);
-    bool made = !bpf_map_update_elem(&lb_flows, &k, &n, f ? BPF_ANY : BPF_NOEXIST);
-    if (!made) {
-        f = bpf_map_lookup_elem(&lb_flows, &k);
-        /* Full. What is over makes room; what is alive never does. */
-        if (!f && lb_flows_make_room(now))
-            made = !bpf_map_update_elem(&lb_flows, &k, &n, BPF_NOEXIST);
-    }
-    if (made) {
-        lb_flows_keep(&k, now);
-        return LB_DONE;
-    }
-    if (!f) {
-        pb_count(&lb_refused, 0, 1);
-        return PB_DROP_CT_CREATE_FAILED;
-    }
-    /* Another CPU was faster. */
-    c->addr = f->addr;
-    c->port = f->port;
-    c->backend = f->backend;
-    c->nat_port = PB_READ_ONCE(f->nat_port);
-    return LB_DONE;
+    return lb_flow_new(svc, s, c, f ? BPF_ANY : BPF_NOEXIST, cfg->epoch);
 }
 
 /* The flow that an ICMP error is about, when that quotes an answer of a service: said by the client, or on the way to it. */

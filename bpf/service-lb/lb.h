@@ -209,39 +209,55 @@ static __always_inline bool lb_may_keep(const volatile struct pb_stage_cfg *cfg,
 
 /* A backend for a new connection of a client whose pod address is known (null: it does not matter). Two CPUs, or a packet
  * and a socket call, that decide for one client at one time agree: the first to write wins. */
-static __always_inline bool lb_select(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, const struct pb_addr *client,
-                                      __u32 hash, struct lb_choice *c)
+static __always_inline bool lb_choose_for(const volatile struct pb_stage_cfg *cfg, const struct lb_service *svc, const struct pb_addr *client,
+                                          __u32 hash, struct lb_choice *c)
 {
-    if (!(svc->flags & LB_F_AFFINITY) || !client)
-        return lb_pick(cfg, svc, hash, c);
+    bool remembers = (svc->flags & LB_F_AFFINITY) && client;
     struct lb_affinity_key k;
-    pb_memset(&k, 0, sizeof(k));
-    k.client = *client;
-    k.set = svc->set;
+    struct lb_affinity *a = 0;
     __u64 now = bpf_ktime_get_ns();
-    struct lb_affinity *a = lb_affinity_find(cfg, &k);
-    if (!a) {
-        if (!lb_pick(cfg, svc, hash, c))
-            return false;
-        struct lb_affinity first = {.last_used = now, .backend = c->backend};
-        if (!bpf_map_update_elem(&lb_affinity, &k, &first, BPF_NOEXIST))
+    __u32 known = 0;
+    pb_memset(&k, 0, sizeof(k));
+    if (remembers) {
+        k.client = *client;
+        k.set = svc->set;
+        a = lb_affinity_find(cfg, &k);
+    }
+    if (a) {
+        known = PB_READ_ONCE(a->backend);
+        if (lb_may_keep(cfg, svc, a, now)) {
+            a->last_used = now;
+            if (lb_choose(cfg, c, known))
+                return true;
+        }
+    }
+    if (!lb_pick(cfg, svc, hash, c))
+        return false;
+    if (!remembers)
+        return true;
+    __u32 first;
+    if (a) {
+        a->last_used = now;
+        first = __sync_val_compare_and_swap(&a->backend, known, c->backend);
+        if (first == known)
+            return true;
+    } else {
+        struct lb_affinity mine = {.last_used = now, .backend = c->backend};
+        if (!bpf_map_update_elem(&lb_affinity, &k, &mine, BPF_NOEXIST))
             return true;
         a = bpf_map_lookup_elem(&lb_affinity, &k);
         if (!a)
             return true; /* no room to remember it */
+        first = PB_READ_ONCE(a->backend);
     }
-    __u32 known = PB_READ_ONCE(a->backend);
-    if (lb_may_keep(cfg, svc, a, now)) {
-        a->last_used = now;
-        if (lb_choose(cfg, c, known))
-            return true;
-    }
-    if (!lb_pick(cfg, svc, hash, c))
-        return false;
-    a->last_used = now;
-    __u32 before = __sync_val_compare_and_swap(&a->backend, known, c->backend);
-    if (before != known)
-        lb_choose(cfg, c, before);
+    lb_choose(cfg, c, first);
     return true;
+}
+
+/* `epoch`: the stage's. */
+PB_FUNCTION int lb_select(const struct lb_service *svc, const struct pb_addr *client, __u32 hash, struct lb_choice *c, __u32 epoch)
+{
+    const volatile struct pb_stage_cfg cfg = {.epoch = epoch};
+    return svc && c ? lb_choose_for(&cfg, svc, client, hash, c) : 0;
 }
 #endif

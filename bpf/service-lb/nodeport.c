@@ -81,6 +81,16 @@ struct {
     __type(value, __u32);
 } lb_ranges SEC(".maps");
 
+static __always_inline void nat_key_of(struct lb_nat_key *k, const struct pb_addr *node, const struct pb_addr *backend, __be16 nport, __be16 bport, __u8 proto)
+{
+    pb_memset(k, 0, sizeof(*k));
+    k->node = *node;
+    k->backend = *backend;
+    k->nport = nport;
+    k->bport = bport;
+    k->proto = proto;
+}
+
 /* Another lifetime that a mapping is given from now on. */
 static __always_inline void nat_until(struct lb_nat *m, __u64 until)
 {
@@ -105,60 +115,82 @@ static __always_inline bool nat_of_own_process(const struct lb_nat *m, const str
     return (m->svc & NAT_OWN_PROCESS) || (m->cport == k->bport && pb_addr_eq(&m->client, &k->backend));
 }
 
+static __always_inline bool nat_same(const struct lb_nat *a, const struct lb_nat *b)
+{
+    return pb_addr_eq(&a->client, &b->client) && a->cport == b->cport && pb_addr_eq(&a->addr, &b->addr) && a->port == b->port;
+}
+
+static __always_inline __be16 nat_node_port(__u32 any)
+{
+    return bpf_htons(NAT_PORT_MIN + any % (NAT_PORT_MAX - NAT_PORT_MIN + 1));
+}
+
 static __always_inline bool nat_is(const struct lb_nat *m, const struct pb_scratch *s)
 {
     return pb_addr_eq(&m->client, &s->saddr) && m->cport == s->sport && pb_addr_eq(&m->addr, &s->svc_addr) && m->port == s->svc_port;
 }
 
-/* Takes a port of the node for the connection in the scratch. 0 and k->nport, or the drop code. */
-static __always_inline int nat_allocate(struct lb_nat_key *k, const struct pb_scratch *s, __u64 now)
+enum nat_taken {
+    NAT_NONE,  /* no port is free */
+    NAT_FULL,  /* the map */
+    NAT_MADE,
+    NAT_TAKEN, /* in the place of a mapping that is over, or of this very connection */
+};
+
+/* Looks for a port of which the tuple in `k` is free and takes it for `m`: the client's own port in `k` first, then any. */
+PB_FUNCTION int nat_take(struct lb_nat_key *k, const struct lb_nat *m, __u64 now)
 {
-    struct lb_nat m;
-    __u32 at = bpf_ntohs(s->sport);
-    bool full = false, fresh = false;
-    pb_memset(&m, 0, sizeof(m));
-    m.expires = now + nat_lifetime(s);
-    m.client = s->saddr;
-    m.addr = s->svc_addr;
-    m.cport = s->sport;
-    m.port = s->svc_port;
-    m.svc = s->svc_id;
+    if (!k || !m)
+        return NAT_NONE;
 #pragma clang loop unroll(disable)
     for (int i = 0; i < NAT_PROBES; i++) {
-        k->nport = bpf_htons(NAT_PORT_MIN + at % (NAT_PORT_MAX - NAT_PORT_MIN + 1));
-        long err = bpf_map_update_elem(&lb_nat, k, &m, BPF_NOEXIST);
-        if (!err) {
-            fresh = true;
-            break;
-        }
+        long err = bpf_map_update_elem(&lb_nat, k, m, BPF_NOEXIST);
+        if (!err)
+            return NAT_MADE;
         struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, k);
-        if (!old && err != -17 /* EEXIST: collected just now */) {
-            full = true;
-            break;
-        }
+        if (!old && err != -17 /* EEXIST: collected just now */)
+            return NAT_FULL;
         if (old) {
             /* One that is over is taken by whoever changes its expiry first. */
             __u64 expires = PB_READ_ONCE(old->expires);
-            if (expires != NAT_ENDED && (expires <= now || nat_is(old, s)) && __sync_val_compare_and_swap(&old->expires, expires, m.expires) == expires) {
-                old->client = m.client;
-                old->addr = m.addr;
-                old->cport = m.cport;
-                old->port = m.port;
-                old->svc = m.svc;
-                return 0;
+            if (expires != NAT_ENDED && (expires <= now || nat_same(old, m)) && __sync_val_compare_and_swap(&old->expires, expires, m->expires) == expires) {
+                old->client = m->client;
+                old->addr = m->addr;
+                old->cport = m->cport;
+                old->port = m->port;
+                old->svc = m->svc;
+                return NAT_TAKEN;
             }
         }
-        at = bpf_get_prandom_u32();
+        __u32 any = bpf_get_prandom_u32();
+        if (m->svc & NAT_OWN_PROCESS)
+            k->bport = bpf_htons(1024 + any % (65536 - 1024));
+        else
+            k->nport = nat_node_port(any);
     }
-    if (full)
-        fresh = lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, k, &m, BPF_NOEXIST);
-    if (fresh) {
-        /* Behind the loop: within it the verifier would walk all places for each port. */
+    return NAT_NONE;
+}
+
+/* Makes the mapping `m`, which is for the connection in the scratch. 0 and its port in `k`, or the drop code. */
+static __always_inline int nat_make(struct lb_nat_key *k, struct lb_nat *m, const struct pb_scratch *s, __u32 own, __u64 now)
+{
+    pb_memset(m, 0, sizeof(*m));
+    m->expires = now + nat_lifetime(s);
+    m->client = s->saddr;
+    m->addr = s->svc_addr;
+    m->cport = s->sport;
+    m->port = s->svc_port;
+    m->svc = s->svc_id | own;
+    int taken = nat_take(k, m, now);
+    if (taken == NAT_FULL && lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, k, m, BPF_NOEXIST))
+        taken = NAT_MADE;
+    if (taken == NAT_MADE)
         lb_nat_keep(k, now);
-        return 0;
+    else if (taken != NAT_TAKEN) {
+        pb_count(&lb_nat_refused, taken == NAT_FULL, 1);
+        return PB_DROP_NAT_NO_MAPPING;
     }
-    pb_count(&lb_nat_refused, full, 1);
-    return PB_DROP_NAT_NO_MAPPING;
+    return 0;
 }
 
 /* Keeps a port in the connection's flow, in the place of `known`: the port that counts. */
@@ -178,7 +210,26 @@ static __always_inline __be16 flow_port(const struct pb_scratch *s, __u32 known,
     return before == known ? port : before;
 }
 
-/* The connection's port at this node, kept in its flow. 0 and k->nport, or the drop code. */
+/* A port of this node for the connection, kept in its flow in the place of `known`. 0 and k->nport, or the drop code. */
+PB_FUNCTION int nat_new_port(struct lb_nat_key *k, const struct pb_scratch *s, __u32 known, __u64 now)
+{
+    struct lb_nat m;
+    if (!k || !s)
+        return PB_DROP_NAT_NO_MAPPING;
+    k->nport = nat_node_port(bpf_ntohs(s->sport));
+    int code = nat_make(k, &m, s, 0, now);
+    if (code)
+        return code;
+    __be16 before = flow_port(s, known, k->nport);
+    if (before != k->nport) {
+        /* Another CPU gave it one meanwhile: that one counts. */
+        bpf_map_delete_elem(&lb_nat, k);
+        k->nport = before;
+    }
+    return 0;
+}
+
+/* The connection's port at this node. 0 and k->nport, or the drop code. */
 static __always_inline int nat_port(const volatile struct pb_stage_cfg *cfg, struct lb_nat_key *k, const struct pb_scratch *s, __u32 known)
 {
     __u64 now = bpf_ktime_get_ns();
@@ -193,21 +244,14 @@ static __always_inline int nat_port(const volatile struct pb_stage_cfg *cfg, str
             return 0;
         }
     }
-    int code = nat_allocate(k, s, now);
-    if (code)
-        return code;
-    __be16 before = flow_port(s, known, k->nport);
-    if (before != k->nport) {
-        /* Another CPU gave it one meanwhile: that one counts. */
-        bpf_map_delete_elem(&lb_nat, k);
-        k->nport = before;
-    }
-    return 0;
+    return nat_new_port(k, s, known, now);
 }
 
 /* To a backend elsewhere: through the tunnel where its address is behind one. The verdict. */
-static __always_inline int forward(struct __sk_buff *skb, struct pb_scratch *s, const struct pb_node_config *n, int *act)
+PB_FUNCTION int forward(struct __sk_buff *skb, struct pb_scratch *s, const struct pb_node_config *n, int *act)
 {
+    if (!s || !n || !act)
+        return PB_DROP_NO_CONFIG;
     struct pb_ipcache_value *v = pb_ipcache_lookup(&s->daddr);
     int code = pb_hop(skb);
     if (code)
@@ -295,22 +339,12 @@ static __always_inline struct pb_addr own_address(const struct __sk_buff *skb, c
 
 /* ---- ICMP errors about what went through here: whoever gets one is to find in it what it sent itself ---- */
 
-static __always_inline void nat_key_of(struct lb_nat_key *k, const struct pb_addr *node, const struct pb_addr *backend, __be16 nport, __be16 bport, __u8 proto)
-{
-    pb_memset(k, 0, sizeof(*k));
-    k->node = *node;
-    k->backend = *backend;
-    k->nport = nport;
-    k->bport = bport;
-    k->proto = proto;
-}
-
 /* The quoted packet went from the client to the service, and is made to look so: from `m`'s client, for its service. */
 static __always_inline int quote_as_asked(struct __sk_buff *skb, const struct pb_inner *in, const struct lb_nat *m)
 {
-    struct lb_nat as = *m;
-    int code = pb_rewrite_quoted(skb, in, true, &as.client, as.cport);
-    return code ? code : pb_rewrite_quoted(skb, in, false, &as.addr, as.port);
+    __be16 cport = m->cport, port = m->port;
+    int code = pb_rewrite_quoted(skb, in, true, &m->client, cport);
+    return code ? code : pb_rewrite_quoted(skb, in, false, &m->addr, port);
 }
 
 /* About what was forwarded to a backend elsewhere, said by the backend or on the way: to the client. */
@@ -377,6 +411,21 @@ static __always_inline int error_to_backend(struct __sk_buff *skb, const volatil
     return forward(skb, s, n, act);
 }
 
+/* Either, as a stage asks for it with its epoch. LB_NOT_MINE, LB_DONE or a verdict. */
+PB_FUNCTION int about_request(struct __sk_buff *skb, struct pb_scratch *s, __u32 epoch, int *act)
+{
+    const volatile struct pb_stage_cfg cfg = {.epoch = epoch};
+    struct pb_inner in;
+    return s && act && pb_parse_inner(skb, &in) ? error_to_client(skb, &cfg, s, &in, act) : LB_NOT_MINE;
+}
+
+PB_FUNCTION int about_answer(struct __sk_buff *skb, struct pb_scratch *s, __u32 epoch, int *act)
+{
+    const volatile struct pb_stage_cfg cfg = {.epoch = epoch};
+    struct pb_inner in;
+    return s && act && pb_parse_inner(skb, &in) ? error_to_backend(skb, &cfg, s, &in, act) : LB_NOT_MINE;
+}
+
 static __always_inline bool in_ranges(const struct lb_service *svc, const struct pb_scratch *s)
 {
     if (!(svc->flags & LB_F_SOURCE_RANGES))
@@ -388,72 +437,67 @@ static __always_inline bool in_ranges(const struct lb_service *svc, const struct
 /* To a process of this node: its answers leave through the node's stack and are given the service's address at the device. Where
  * a connection through another frontend has the tuple already, this one gets another client's port, `known` if it has one.
  * LB_DONE, or the drop code. */
-static __always_inline int own_process(struct __sk_buff *skb, struct pb_scratch *s, __u32 known)
+PB_FUNCTION int own_process(struct __sk_buff *skb, struct pb_scratch *s, __u32 known)
 {
     struct lb_nat_key k;
     struct lb_nat m;
     __u64 now = bpf_ktime_get_ns();
-    bool full = false, fresh = false;
+    if (!s)
+        return PB_DROP_NAT_NO_MAPPING;
     if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
         return LB_DONE; /* the port is the service's, see above */
-    pb_memset(&k, 0, sizeof(k));
-    k.node = s->daddr;
-    k.backend = s->saddr;
-    k.nport = s->dport;
-    k.proto = s->proto;
-    pb_memset(&m, 0, sizeof(m));
-    m.expires = now + nat_lifetime(s);
-    m.client = s->saddr;
-    m.addr = s->svc_addr;
-    m.cport = s->sport;
-    m.port = s->svc_port;
-    m.svc = s->svc_id | NAT_OWN_PROCESS;
-    __be16 port = known ? known : s->sport;
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < NAT_PROBES; i++) {
-        k.bport = port;
-        struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, &k);
-        __u64 expires = old ? PB_READ_ONCE(old->expires) : 0;
-        if (old && expires > now && nat_is(old, s)) {
-            nat_until(old, m.expires);
-            goto found;
-        }
-        if (!old || (expires <= now && expires != NAT_ENDED)) {
-            long err = bpf_map_update_elem(&lb_nat, &k, &m, old ? BPF_ANY : BPF_NOEXIST);
-            if (!err) {
-                if (old)
-                    goto made;
-                fresh = true;
-                break;
-            }
-            if (err != -17 /* EEXIST: another CPU was faster */) {
-                full = true;
-                break;
+    nat_key_of(&k, &s->daddr, &s->saddr, s->dport, known ? known : s->sport, s->proto);
+    struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, &k);
+    if (old && old->expires > now && nat_is(old, s)) {
+        nat_until(old, now + nat_lifetime(s));
+    } else {
+        int code = nat_make(&k, &m, s, NAT_OWN_PROCESS, now);
+        if (code)
+            return code;
+        if (k.bport != s->sport || known) {
+            __be16 before = flow_port(s, known, k.bport);
+            if (before != k.bport) {
+                bpf_map_delete_elem(&lb_nat, &k);
+                k.bport = before;
             }
         }
-        port = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
     }
-    if (full)
-        fresh = lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, &k, &m, BPF_NOEXIST);
-    if (!fresh) {
-        pb_count(&lb_nat_refused, full, 1);
-        return PB_DROP_NAT_NO_MAPPING;
-    }
-    lb_nat_keep(&k, now);
-made:
-    if (port != s->sport || known) {
-        __be16 before = flow_port(s, known, port);
-        if (before != port) {
-            bpf_map_delete_elem(&lb_nat, &k);
-            port = before;
-        }
-    }
-found:
-    if (port == s->sport)
+    if (k.bport == s->sport)
         return LB_DONE;
-    int code = pb_rewrite_port(skb, s->proto, true, s->sport, port);
-    s->sport = port;
+    int code = pb_rewrite_port(skb, s->proto, true, s->sport, k.bport);
+    s->sport = k.bport;
     return code ? code : LB_DONE;
+}
+
+/* A packet for a backend elsewhere: there, as from this node. The verdict; `epoch`: the stage's. */
+PB_FUNCTION int to_remote(struct __sk_buff *skb, struct pb_scratch *s, const struct lb_choice *c, __u32 epoch, int *act)
+{
+    const volatile struct pb_stage_cfg cfg = {.epoch = epoch};
+    struct lb_nat_key nat;
+    __u32 zero = 0;
+    struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
+    if (!s || !c || !act || !n)
+        return PB_DROP_NO_CONFIG;
+    bool syn = lb_syn(s);
+    struct pb_addr node = own_address(skb, n);
+    if (pb_addr_is_zero(&node))
+        return PB_DROP_NO_CONFIG;
+    nat_key_of(&nat, &node, &c->addr, 0, c->port, s->proto);
+    int code = nat_port(&cfg, &nat, s, c->nat_port);
+    if (!code)
+        code = pb_rewrite(skb, s->proto, false, &s->daddr, &c->addr, s->dport, c->port);
+    if (code)
+        return code;
+    s->daddr = c->addr;
+    s->dport = c->port;
+    pb_set_flag(skb, PB_F_NAT);
+    code = pb_rewrite(skb, s->proto, true, &s->saddr, &nat.node, s->sport, nat.nport);
+    if (code)
+        return code;
+    if (syn)
+        pb_set_flag(skb, PB_F_TRACE);
+    skb->cb[PB_CB_SRC] = pb_world_of(&s->svc_addr);
+    return forward(skb, s, n, act);
 }
 
 /* A packet for a service: to its backend. LB_NOT_MINE: none of ours; LB_DONE: on with it; or a verdict. */
@@ -484,53 +528,28 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
     /* Nothing in the kernel mends SCTP's checksum, which covers the ports. */
     if (s->proto == IPPROTO_SCTP && (!local || c.port != s->dport))
         return PB_DROP_UNSUPP_SERVICE_PROTO;
-    bool syn = lb_syn(s);
     s->svc_addr = s->daddr;
     s->svc_port = s->dport;
     s->svc_id = svc->id;
     s->backend_id = c.backend;
-    struct lb_nat_key nat;
-    if (!local) {
-        pb_memset(&nat, 0, sizeof(nat));
-        nat.node = own_address(skb, n);
-        nat.backend = c.addr;
-        nat.bport = c.port;
-        nat.proto = s->proto;
-        if (pb_addr_is_zero(&nat.node))
-            return PB_DROP_NO_CONFIG;
-        code = nat_port(cfg, &nat, s, c.nat_port);
-        if (code)
-            return code;
-    }
+    if (!local)
+        return to_remote(skb, s, &c, cfg->epoch, act);
     code = pb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
     if (code)
         return code;
     s->daddr = c.addr;
     s->dport = c.port;
     pb_set_flag(skb, PB_F_NAT);
-    if (local && (local->flags & PB_EP_HOST))
-        return own_process(skb, s, c.nat_port);
-    if (local)
-        return LB_DONE;
-    code = pb_rewrite(skb, s->proto, true, &s->saddr, &nat.node, s->sport, nat.nport);
-    if (code)
-        return code;
-    if (syn)
-        pb_set_flag(skb, PB_F_TRACE);
-    skb->cb[PB_CB_SRC] = pb_world_of(&s->svc_addr);
-    return forward(skb, s, n, act);
+    return local->flags & PB_EP_HOST ? own_process(skb, s, c.nat_port) : LB_DONE;
 }
 
 PB_STAGE(service_netdev_ingress)
 {
     int act = TC_ACT_SHOT, code = LB_NOT_MINE;
     if (pb_flags(skb) & PB_F_ICMPERR) {
-        struct pb_inner in;
-        if (pb_parse_inner(skb, &in)) {
-            code = error_to_client(skb, cfg, s, &in, &act);
-            if (code == LB_NOT_MINE)
-                code = error_to_backend(skb, cfg, s, &in, &act);
-        }
+        code = about_request(skb, s, cfg->epoch, &act);
+        if (code == LB_NOT_MINE)
+            code = about_answer(skb, s, cfg->epoch, &act);
     } else if ((s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP)) {
         code = answer(skb, cfg, s, &act);
         if (code == LB_NOT_MINE)
@@ -544,12 +563,8 @@ PB_STAGE(service_netdev_ingress)
 /* Out of the tunnel: answers for clients outside, and what another node forwards to a pod of this one. */
 PB_STAGE(service_overlay_ingress)
 {
-    int act = TC_ACT_SHOT, code = LB_NOT_MINE;
-    struct pb_inner in;
-    if (!(pb_flags(skb) & PB_F_ICMPERR))
-        code = answer(skb, cfg, s, &act);
-    else if (pb_parse_inner(skb, &in))
-        code = error_to_client(skb, cfg, s, &in, &act);
+    int act = TC_ACT_SHOT;
+    int code = pb_flags(skb) & PB_F_ICMPERR ? about_request(skb, s, cfg->epoch, &act) : answer(skb, cfg, s, &act);
     if (code == LB_NOT_MINE) {
         if (pb_is_world(skb->cb[PB_CB_SRC]))
             s->set_nat_flags |= LB_NAT_TUNNEL;

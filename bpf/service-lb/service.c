@@ -6,13 +6,14 @@
 #include "flow.h"
 #include "answer.h"
 
-/* What a pod says of an answer that it got: the backend is to hear it. */
-static __always_inline int lb_translate_error(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
+/* What a pod says of an answer that it got: the backend is to hear it. `epoch`: the stage's. */
+PB_FUNCTION int lb_translate_error(struct __sk_buff *skb, struct pb_scratch *s, __u32 epoch)
 {
+    const volatile struct pb_stage_cfg cfg = {.epoch = epoch};
     struct pb_inner in;
-    if (!pb_parse_inner(skb, &in))
+    if (!s || !pb_parse_inner(skb, &in))
         return LB_NOT_MINE;
-    struct lb_flow *f = lb_flow_of_answer(cfg, &in);
+    struct lb_flow *f = lb_flow_of_answer(&cfg, &in);
     if (!f)
         return LB_NOT_MINE;
     struct pb_addr addr = f->addr;
@@ -67,7 +68,7 @@ PB_STAGE(service_pod_egress)
 {
     int code = LB_NOT_MINE, act = TC_ACT_SHOT;
     if (pb_flags(skb) & PB_F_ICMPERR)
-        code = lb_translate_error(skb, cfg, s);
+        code = lb_translate_error(skb, s, cfg->epoch);
     else if (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP || s->daddr.w[3] == LB_HAIRPIN4)
         code = lb_translate(skb, cfg, s);
     if (!PB_IS_DROP(code))

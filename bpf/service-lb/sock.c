@@ -196,7 +196,7 @@ static __always_inline int sock_forward(struct bpf_sock_addr *ctx, const volatil
             if (pb_addr_is_zero(client))
                 return GO_ON;
         }
-        if (!lb_select(cfg, svc, client, bpf_get_prandom_u32(), &c)) {
+        if (!lb_select(svc, client, bpf_get_prandom_u32(), &c, cfg->epoch)) {
             bpf_set_retval(-ECONNREFUSED);
             return REFUSE;
         }

@@ -43,36 +43,48 @@ static __always_inline bool pb_carry_is_on(const volatile struct pb_stage_cfg *c
         __type(value, VALUE);                                                                                      \
     } MAP##_old SEC(".maps");                                                                                      \
     const volatile struct pb_carry pb_carry_##MAP = {};                                                            \
-    static __always_inline VALUE *MAP##_carry(const KEY *key)                                                      \
+    /* The old map's entry. The old key is made anew each time: it and a value together are much for the stack. */                \
+    static __always_inline const __u8 *MAP##_in_old(const KEY *key)                                                \
     {                                                                                                              \
-        _Static_assert(sizeof(KEY) <= PB_CARRY_KEY && sizeof(VALUE) <= PB_CARRY_VALUE, "too large to read through"); \
         __u8 old_key[PB_CARRY_KEY];                                                                                \
-        VALUE v;                                                                                                   \
         for (int i = 0; i < PB_CARRY_KEY; i++) {                                                                   \
             __u32 from = pb_carry_##MAP.key[i];                                                                    \
             old_key[i] = from < sizeof(KEY) ? ((const __u8 *)key)[from] : 0;                                       \
         }                                                                                                          \
-        const __u8 *old = bpf_map_lookup_elem(&MAP##_old, old_key);                                                \
-        if (!old)                                                                                                  \
-            return 0;                                                                                              \
+        return bpf_map_lookup_elem(&MAP##_old, old_key);                                                           \
+    }                                                                                                              \
+    static __always_inline void MAP##_bring(const KEY *key, const __u8 *old)                                       \
+    {                                                                                                              \
+        VALUE v;                                                                                                   \
         for (__u32 i = 0; i < sizeof(VALUE); i++) {                                                                \
             __u32 from = pb_carry_##MAP.value[i];                                                                  \
             ((__u8 *)&v)[i] = from != PB_CARRY_ZERO ? old[from] : 0;                                               \
         }                                                                                                          \
         /* Another CPU may have been faster: its entry stays. */                                                   \
         bpf_map_update_elem(&MAP, key, &v, BPF_NOEXIST);                                                           \
+    }                                                                                                              \
+    /* Whether there is an entry now. */                                                                           \
+    PB_FUNCTION int MAP##_carry(const KEY *key)                                                                    \
+    {                                                                                                              \
+        _Static_assert(sizeof(KEY) <= PB_CARRY_KEY && sizeof(VALUE) <= PB_CARRY_VALUE, "too large to read through"); \
+        if (!key || !pb_carry_##MAP.active)                                                                        \
+            return false;                                                                                          \
+        const __u8 *old = MAP##_in_old(key);                                                                       \
+        if (!old)                                                                                                  \
+            return false;                                                                                          \
+        MAP##_bring(key, old);                                                                                     \
         /* Whoever deletes meanwhile does so in the old map first, then in the new. */                             \
-        if (!bpf_map_lookup_elem(&MAP##_old, old_key)) {                                                           \
+        if (!MAP##_in_old(key)) {                                                                                  \
             bpf_map_delete_elem(&MAP, key);                                                                        \
-            return 0;                                                                                              \
+            return false;                                                                                          \
         }                                                                                                          \
-        return bpf_map_lookup_elem(&MAP, key);                                                                     \
+        return true;                                                                                               \
     }                                                                                                              \
     static __always_inline VALUE *MAP##_find(const volatile struct pb_stage_cfg *cfg, const KEY *key)              \
     {                                                                                                              \
         VALUE *found = bpf_map_lookup_elem(&MAP, key);                                                             \
         if (found || !pb_carry_##MAP.active || !pb_carry_is_on(cfg))                                               \
             return found;                                                                                          \
-        return MAP##_carry(key);                                                                                   \
+        return MAP##_carry(key) ? bpf_map_lookup_elem(&MAP, key) : 0;                                              \
     }
 #endif

@@ -35,9 +35,10 @@ enum pb_place {
         __type(key, __u32);                                                                                       \
         __type(value, KEY);                                                                                       \
     } MAP##_places SEC(".maps");                                                                                  \
-    static __always_inline bool MAP##_search(const KEY *k, __u64 now, int tries)                                  \
+    /* A function of its own: else the verifier would walk all places again for each way that leads to a new entry. */       \
+    PB_FUNCTION int MAP##_search(const KEY *k, __u64 now, __u32 tries)                                            \
     {                                                                                                             \
-        for (int i = 0; i < tries; i++) {                                                                         \
+        for (__u32 i = 0; i < PB_PLACE_SEARCH && i < tries; i++) {                                                \
             __u32 at = bpf_get_prandom_u32() % MAP##_places_entries;                                              \
             KEY *place = bpf_map_lookup_elem(&MAP##_places, &at);                                                 \
             if (!place)                                                                                           \

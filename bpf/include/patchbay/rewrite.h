@@ -32,11 +32,12 @@ static __always_inline int pb_rewrite_port(struct __sk_buff *skb, __u8 proto, bo
     return bpf_skb_store_bytes(skb, pb_l4_off(skb) + (source ? 0 : 2), &new, 2, 0) < 0 ? PB_DROP_WRITE_ERROR : 0;
 }
 
-/* Another address and port, source or destination; 0 or the drop code. */
-static __always_inline int pb_rewrite(struct __sk_buff *skb, __u8 proto, bool source, const struct pb_addr *old, const struct pb_addr *new,
-                                      __be16 oldport, __be16 newport)
+/* Another address, source or destination; 0 or the drop code. */
+PB_FUNCTION int pb_rewrite_address(struct __sk_buff *skb, __u8 proto, bool source, const struct pb_addr *old, const struct pb_addr *new)
 {
     __u64 mangled;
+    if (!old || !new)
+        return PB_DROP_WRITE_ERROR;
     __u32 l3 = pb_l3_off(skb), sum = pb_l4_check(skb, proto, &mangled);
     if (pb_family(skb) == 4) {
         if (sum && bpf_l4_csum_replace(skb, sum, old->w[3], new->w[3], BPF_F_PSEUDO_HDR | mangled | 4) < 0)
@@ -54,7 +55,15 @@ static __always_inline int pb_rewrite(struct __sk_buff *skb, __u8 proto, bool so
         if (bpf_skb_store_bytes(skb, at, new, 16, 0) < 0)
             return PB_DROP_WRITE_ERROR;
     }
-    return pb_rewrite_port(skb, proto, source, oldport, newport);
+    return 0;
+}
+
+/* Another address and port. */
+static __always_inline int pb_rewrite(struct __sk_buff *skb, __u8 proto, bool source, const struct pb_addr *old, const struct pb_addr *new,
+                                      __be16 oldport, __be16 newport)
+{
+    int code = pb_rewrite_address(skb, proto, source, old, new);
+    return code ? code : pb_rewrite_port(skb, proto, source, oldport, newport);
 }
 
 /* A checksum of which `diff` (bpf_csum_diff) was covered. */
@@ -85,8 +94,10 @@ static __always_inline int pb_rewrite_quoted_check(struct __sk_buff *skb, const 
 
 /* Another address and port for one side of the packet that an ICMP error quotes (`in`, as the packet says it), and the error's
  * own checksum. An echo's identifier counts as the port of either side. 0 or the drop code. */
-static __always_inline int pb_rewrite_quoted(struct __sk_buff *skb, const struct pb_inner *in, bool source, const struct pb_addr *addr, __be16 port)
+PB_FUNCTION int pb_rewrite_quoted(struct __sk_buff *skb, const struct pb_inner *in, bool source, const struct pb_addr *addr, __be16 port)
 {
+    if (!in || !addr)
+        return 0;
     const struct pb_addr *was = source ? &in->saddr : &in->daddr;
     bool v4 = pb_family(skb) == 4, echo = in->proto == IPPROTO_ICMP || in->proto == IPPROTO_ICMPV6;
     __be16 wasport = source || echo ? in->sport : in->dport;

@@ -13,7 +13,13 @@
  *
  * Every path ends in pb_next, pb_to_pod_ingress, or a verdict (pb_verdict, pb_drop). Nothing else returns a TC
  * action: the ledger counts what goes through these.
- * Helpers are always_inline: programs that tail-call may not use much stack in subprograms.
+ *
+ * Helpers are always_inline. What is large, has a loop, or comes after many ways is a function of its own instead:
+ *     PB_FUNCTION int my_search(const struct my_key *key, __u64 now)
+ * The verifier walks such a function once for each program that calls it, whoever calls it, and not once more for each way
+ * that leads there; and loading a program takes time that grows with the square of its length. At most five arguments: the
+ * context, numbers, and pointers to structs that are wholly written, which the function must test for NULL. It returns a
+ * number of which the caller knows nothing. No pointer to a stage's constants, and no tail call in there.
  */
 #ifndef PATCHBAY_STAGE_H
 #define PATCHBAY_STAGE_H
@@ -34,6 +40,8 @@
 #define PB_LICENSE                                            \
     const struct pb_event pb_abi_event SEC("patchbay") = {};  \
     char pb_license[] SEC("license") = "Dual BSD/GPL"
+/* A global function, verified by itself: see above. */
+#define PB_FUNCTION __attribute__((noinline))
 #define pb_memcpy __builtin_memcpy
 #define pb_memset __builtin_memset
 /* The compiler may not move, merge or forget this access. */

@@ -43,6 +43,8 @@ public final class StageBench implements AutoCloseable {
     private static final int POD_SLOT = 2;
     private static final int STAGE_SLOT = 3;
     private static final int CODES = 256;
+    /** What a stage may cost the verifier, in instructions walked: each change of the node's features loads all stages again. */
+    private static final int MOST_VERIFIED = 50_000;
 
     private final Map<String, BpfMap> maps = new LinkedHashMap<>();
     private final List<BpfObject> objects = new ArrayList<>();
@@ -63,6 +65,11 @@ public final class StageBench implements AutoCloseable {
         this.spec = ObjectSpec.parse(object);
         this.parse = load(ObjectSpec.parse(resource("stagekit/core/parse.o")), Map.of());
         this.stages = load(spec, constants);
+        stages.programs().forEach((name, program) -> {
+            int verified = program.info().verifiedInstructions();
+            if (verified > MOST_VERIFIED) throw new IllegalStateException("the verifier walked " + verified + " instructions of " + name + ", and at most " + MOST_VERIFIED
+                    + " are allowed: make its loops and long parts PB_FUNCTIONs (stage.h)");
+        });
         this.kit = load(ObjectSpec.parse(resource("bpf/caught.o")), Map.of());
         maps.get("pb_chain").setProgram(NEXT_SLOT, kit.program("caught_next"));
         maps.get("pb_chain").setProgram(POD_SLOT, kit.program("caught_pod_ingress"));
