@@ -42,8 +42,11 @@ static __always_inline __u64 departure(struct __sk_buff *skb, const struct pb_sc
     return next;
 }
 
+/* Behind routing: what goes to another pod of the node is not here any more. */
 PB_STAGE(pace_pod_egress)
 {
+    if (pb_route(skb) == PB_ROUTE_HOST)
+        return pb_next(skb, cfg);
     __u64 at = departure(skb, s);
     if (at == ~0ull)
         return pb_drop(skb, cfg, s, PB_DROP_EDT_HORIZON);

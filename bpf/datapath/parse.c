@@ -34,20 +34,20 @@ struct {
 static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch *s, __u32 l4, __u32 end)
 {
     __be16 ports[2];
-    __u8 icmp[8];
+    __u8 icmp[8], tcp[14];
     s->sport = 0;
     s->dport = 0;
     s->tcp_flags = 0;
     s->icmp_type = 0;
     s->icmp_code = 0;
     switch (s->proto) {
-    case IPPROTO_TCP: {
-        __u8 flags;
-        if (l4 + 14 > end || bpf_skb_load_bytes(skb, l4 + 13, &flags, 1) < 0)
+    case IPPROTO_TCP:
+        if (l4 + sizeof(tcp) > end || bpf_skb_load_bytes(skb, l4, tcp, sizeof(tcp)) < 0)
             return PB_DROP_CT_INVALID_HDR;
-        s->tcp_flags = flags;
-    }
-    /* fall through */
+        pb_memcpy(&s->sport, tcp, 2);
+        pb_memcpy(&s->dport, tcp + 2, 2);
+        s->tcp_flags = tcp[13];
+        return 0;
     case IPPROTO_UDP:
     case IPPROTO_SCTP:
         if (l4 + sizeof(ports) > end || bpf_skb_load_bytes(skb, l4, ports, sizeof(ports)) < 0)

@@ -139,6 +139,7 @@ static __always_inline int pb_find_receiver(struct __sk_buff *skb, struct pb_scr
     s->dst_ifindex = ep->ifindex;
     s->dst_ep = ep->id;
     pb_memcpy(s->dst_mac, ep->mac, sizeof(s->dst_mac));
+    pb_memcpy(s->dst_host_mac, ep->host_mac, sizeof(s->dst_host_mac));
     skb->cb[PB_CB_DST] = ep->identity;
     return 0;
 }

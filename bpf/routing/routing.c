@@ -171,35 +171,33 @@ static __always_inline int deliver_host(struct __sk_buff *skb, int *act)
     return n ? to_host(skb, n, act) : PB_DROP_NO_CONFIG;
 }
 
-/* The end of pod-ingress: into the pod. */
+/* The end of pod-ingress: into the pod that `receiver` found. */
 PB_STAGE(deliver)
 {
     int code, act = TC_ACT_SHOT;
-    /* Service reverse may have changed the source, never the receiver. */
-    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
-    if (!ep) {
-        code = PB_DROP_LOCAL_DELIVERY;
-        goto out;
-    }
-    if (ep->flags & PB_EP_HOST) {
+    if (s->ep_flags & PB_EP_HOST) {
         code = deliver_host(skb, &act);
         goto out;
     }
-    code = pb_set_macs(skb, ep->mac, ep->host_mac);
+    if (!s->dst_ifindex) {
+        code = PB_DROP_LOCAL_DELIVERY;
+        goto out;
+    }
+    code = pb_set_macs(skb, s->dst_mac, s->dst_host_mac);
     if (code)
         goto out;
     code = PB_TO_ENDPOINT;
     if (!(pb_flags(skb) & PB_F_LOCAL)) {
         /* Already on the pod's own device. */
         act = TC_ACT_OK;
-    } else if ((pb_flags(skb) & PB_F_INGRESS) && !(ep->flags & PB_EP_NO_PEER)) {
+    } else if ((pb_flags(skb) & PB_F_INGRESS) && !(s->ep_flags & PB_EP_NO_PEER)) {
         /* Straight into the pod: the device decided on the frame's address as it came whom it is for; not so any more. */
         if (skb->pkt_type != PACKET_HOST)
             bpf_skb_change_type(skb, PACKET_HOST);
-        act = bpf_redirect_peer(ep->ifindex, 0);
+        act = bpf_redirect_peer(s->dst_ifindex, 0);
     } else {
         pb_set_mark(skb, PB_MARK_DELIVER);
-        act = bpf_redirect(ep->ifindex, 0);
+        act = bpf_redirect(s->dst_ifindex, 0);
     }
 out:
     return pb_verdict(skb, cfg, s, code, act);

@@ -152,9 +152,11 @@ struct pb_scratch {
     __u32 ep_policy_id;
     __u32 ep_flags;      /* enum pb_ep_flags */
     __u32 ep_ifindex;
-    __u32 dst_ifindex;   /* route: the local receiver */
+    __u32 dst_ifindex;   /* the local receiver, from route on; as receiver found it in pod-ingress */
     __u8 dst_mac[6];
     __u16 dst_ep;
+    __u8 dst_host_mac[6]; /* receiver: of the node's end of its device */
+    __u16 dst_pad;
     struct pb_addr tunnel_ip; /* route: the node to encapsulate to */
 
     /* service: what the client asked for, when it was translated in this pass */

@@ -90,19 +90,19 @@ static __always_inline int pb_hop(struct __sk_buff *skb)
     __u32 l3 = pb_l3_off(skb);
     __u8 ttl;
     if (pb_family(skb) == 4) {
-        __be16 old, new;
-        /* TTL and protocol share the 16-bit word that the header checksum counts. */
-        if (bpf_skb_load_bytes(skb, l3 + offsetof(struct iphdr, ttl), &old, 2) < 0)
+        struct {
+            __u8 ttl, proto;
+            __be16 check;
+        } w;
+        if (bpf_skb_load_bytes(skb, l3 + offsetof(struct iphdr, ttl), &w, sizeof(w)) < 0)
             return PB_DROP_INVALID;
-        pb_memcpy(&ttl, &old, 1);
-        if (ttl <= 1)
+        if (w.ttl <= 1)
             return PB_DROP_TTL_EXCEEDED;
-        new = bpf_htons(bpf_ntohs(old) - 0x100);
-        if (bpf_l3_csum_replace(skb, l3 + offsetof(struct iphdr, check), old, new, 2) < 0)
-            return PB_DROP_CSUM_L3;
-        if (bpf_skb_store_bytes(skb, l3 + offsetof(struct iphdr, ttl), &new, 1, 0) < 0)
-            return PB_DROP_WRITE_ERROR;
-        return 0;
+        w.ttl--;
+        /* What the sum over the header loses, its checksum gains (RFC 1141). */
+        __u32 check = w.check + (__u32)bpf_htons(0x100);
+        w.check = check + (check >= 0xffff);
+        return bpf_skb_store_bytes(skb, l3 + offsetof(struct iphdr, ttl), &w, sizeof(w), 0) < 0 ? PB_DROP_WRITE_ERROR : 0;
     }
     if (bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, hop_limit), &ttl, 1) < 0)
         return PB_DROP_INVALID;

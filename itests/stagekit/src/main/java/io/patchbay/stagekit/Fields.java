@@ -35,6 +35,14 @@ public record Fields(StructLayout layout, ByteBuffer bytes) {
         return this;
     }
 
+    /** The member's bytes as they are. */
+    public byte[] of(String field) {
+        StructLayout.Field f = layout.field(field);
+        byte[] value = new byte[f.size()];
+        bytes.get(f.offset(), value);
+        return value;
+    }
+
     /** A port in network order. */
     public Fields port(String field, int port) {
         return set(field, new byte[] {(byte) (port >> 8), (byte) port});

@@ -187,7 +187,7 @@ class ConntrackStageTest {
 
     private void expire() {
         bench.map("ct4").forEach((k, v) -> {
-            Fields e = new Fields(bench.layout("ct_entry"), copy(v)).set("expires", System.nanoTime() - 1);
+            Fields e = new Fields(bench.layout("ct_entry"), copy(v)).set("expires", System.nanoTime() - SECOND);
             bench.map("ct4").update(copy(k), e.bytes());
         });
     }

@@ -35,7 +35,7 @@ class EndpointStageTest {
     private void endpoint(int a, int b, int c, int d, int ifindex, String mac, int flags) {
         byte[] address = Fields.mapped(new byte[] {(byte) a, (byte) b, (byte) c, (byte) d});
         bench.put("endpoints", new Fields(bench.layout("pb_addr"), ByteBuffer.wrap(address)), bench.struct("pb_endpoint").set("ifindex", ifindex)
-                .set("id", 66).set("mac", Packet.mac(mac)).set("identity", 1000).set("policy_id", 5).set("flags", flags));
+                .set("id", 66).set("mac", Packet.mac(mac)).set("host_mac", Packet.mac(Packet.MAC_B)).set("identity", 1000).set("policy_id", 5).set("flags", flags));
     }
 
     @AfterEach
@@ -119,6 +119,7 @@ class EndpointStageTest {
         assertEquals(StageBench.NEXT, received("10.0.1.7", LOCAL).verdict(), "from another hook: any local pod");
         assertEquals(152, received("10.0.1.7", 0).code(), "at a device: the pod behind it only");
         assertEquals(StageBench.NEXT, received("10.0.1.6", 0).verdict());
+        assertArrayEquals(Packet.mac(Packet.MAC_B), good.state().scratch().of("dst_host_mac"), "for deliver");
         assertEquals(152, received("10.0.2.9", LOCAL).code());
         assertEquals(152, received("10.0.1.1", 0).code(), "the node is no pod");
         assertEquals(66, received("10.0.1.1", LOCAL).state().endpoint(), "but a receiver where routing sends it here");

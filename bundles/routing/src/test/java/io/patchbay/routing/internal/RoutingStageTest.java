@@ -151,14 +151,15 @@ class RoutingStageTest {
 
     @ParameterizedTest(name = "{0} -> verdict {3}, mark {4}")
     @CsvSource({
-        "to a pod from an ingress,             10.0.1.6,  12288, 7, 0",
-        "the same in IPv6,                     fd00:1::6, 12288, 7, 0",
-        "to a pod with a queue of its own,     10.0.1.7,  12288, 7, 256",
-        "to a pod from an egress,              10.0.1.6,   4096, 7, 256",
-        "at the pod's own device,              10.0.1.6,      0, 0, 0",
+        "to a pod from an ingress,             10.0.1.6,  0, 12288, 7, 0",
+        "the same in IPv6,                     fd00:1::6, 0, 12288, 7, 0",
+        "to a pod with a queue of its own,     10.0.1.7,  2, 12288, 7, 256",
+        "to a pod from an egress,              10.0.1.6,  0,  4096, 7, 256",
+        "at the pod's own device,              10.0.1.6,  0,     0, 0, 0",
     })
-    void delivery(String name, String to, int flags, int verdict, int mark) {
-        StageBench.Outcome o = bench.run("deliver", StageBench.POD_EGRESS, flags, packet(to.contains(":") ? "fd00:1::5" : "10.0.1.5", to), null);
+    void delivery(String name, String to, int pod, int flags, int verdict, int mark) {
+        StageBench.Outcome o = bench.run("deliver", StageBench.POD_EGRESS, flags, packet(to.contains(":") ? "fd00:1::5" : "10.0.1.5", to),
+                s -> s.scratch().set("dst_ep", 66).set("dst_ifindex", LO).set("ep_flags", pod).set("dst_mac", Packet.mac(POD_MAC)).set("dst_host_mac", Packet.mac(VETH_MAC)));
         assertEquals(verdict, o.verdict());
         assertEquals(1, o.code());
         assertEquals(mark, o.mark());
@@ -167,7 +168,7 @@ class RoutingStageTest {
     }
 
     @Test
-    void aReceiverThatHasGoneGetsNothing() {
+    void nobodyIsDeliveredWhatNoReceiverWasFoundFor() {
         assertEquals(152, bench.run("deliver", StageBench.POD_EGRESS, LOCAL, packet("10.0.1.5", "10.0.1.77"), null).code());
     }
 
