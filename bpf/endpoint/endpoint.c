@@ -6,15 +6,6 @@
 #include <patchbay/packet.h>
 #include <patchbay/endpoints.h>
 
-/* What later stages know of the pod that this pass is about. */
-static __always_inline void pb_set_endpoint(struct __sk_buff *skb, struct pb_scratch *s, const struct pb_endpoint *ep)
-{
-    pb_set_ep_id(skb, ep->id);
-    s->ep_policy_id = ep->policy_id;
-    s->ep_flags = ep->flags;
-    s->ep_ifindex = ep->ifindex;
-}
-
 static __always_inline bool pb_mac_is(const __u8 *a, const __u8 *b)
 {
     return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] && a[5] == b[5];
@@ -36,8 +27,15 @@ static __always_inline int pb_check_sender(struct __sk_buff *skb, struct pb_scra
         return PB_DROP_INVALID_SMAC;
     if (ep->flags & PB_EP_NOT_READY)
         return PB_DROP_ENDPOINT_NOT_READY;
-    pb_set_endpoint(skb, s, ep);
+    pb_set_ep_id(skb, ep->id);
+    s->ep_policy_id = ep->policy_id;
+    s->ep_flags = ep->flags;
+    s->ep_ifindex = ep->ifindex;
     skb->cb[PB_CB_SRC] = ep->identity;
+    /* The receiver, if it is a pod here: one look-up for all stages that want to know, instead of one for each. */
+    ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
+    if (ep && !(ep->flags & PB_EP_HOST))
+        pb_set_receiver(s, ep);
     return 0;
 }
 
@@ -123,24 +121,27 @@ PB_STAGE(source_check)
     return code ? pb_drop(skb, cfg, s, code) : pb_next(skb, cfg);
 }
 
-/* pod-ingress: by tail call from any hook (PB_F_LOCAL), or at the egress of the pod's own device. There the kernel's
- * routing chose the device, and only the pod behind it may be meant. */
+/* pod-ingress: by tail call from any hook (PB_F_LOCAL), where routing found the pod, or at the egress of the pod's own device.
+ * There the kernel's routing chose the device, and only the pod behind it may be meant. */
 static __always_inline int pb_find_receiver(struct __sk_buff *skb, struct pb_scratch *s)
 {
-    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
-    if (!ep)
-        return PB_DROP_LOCAL_DELIVERY;
-    /* The node itself: routing sends its packets here only when policy is to be asked. */
-    if (!(pb_flags(skb) & PB_F_LOCAL) && ((ep->flags & PB_EP_HOST) || ep->ifindex != skb->ifindex))
-        return PB_DROP_LOCAL_DELIVERY;
-    if (ep->flags & PB_EP_NOT_READY)
+    bool local = pb_flags(skb) & PB_F_LOCAL;
+    if (!local || !s->dst_ifindex) {
+        struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
+        if (!ep)
+            return PB_DROP_LOCAL_DELIVERY;
+        /* The node itself: routing sends its packets here only when policy is to be asked. */
+        if (!local && ((ep->flags & PB_EP_HOST) || ep->ifindex != skb->ifindex))
+            return PB_DROP_LOCAL_DELIVERY;
+        pb_set_receiver(s, ep);
+    }
+    if (s->dst_flags & PB_EP_NOT_READY)
         return PB_DROP_ENDPOINT_NOT_READY;
-    pb_set_endpoint(skb, s, ep);
-    s->dst_ifindex = ep->ifindex;
-    s->dst_ep = ep->id;
-    pb_memcpy(s->dst_mac, ep->mac, sizeof(s->dst_mac));
-    pb_memcpy(s->dst_host_mac, ep->host_mac, sizeof(s->dst_host_mac));
-    skb->cb[PB_CB_DST] = ep->identity;
+    pb_set_ep_id(skb, s->dst_ep);
+    s->ep_policy_id = s->dst_policy_id;
+    s->ep_flags = s->dst_flags;
+    s->ep_ifindex = s->dst_ifindex;
+    skb->cb[PB_CB_DST] = s->dst_identity;
     return 0;
 }
 

@@ -12,6 +12,11 @@
 /* Towards the destination as it is after service translation: identity, and the node it is behind. */
 static __always_inline int pb_destination(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
 {
+    /* A pod of this node has its identity with it, and is behind no other. */
+    if (s->dst_ifindex) {
+        skb->cb[PB_CB_DST] = s->dst_identity;
+        return pb_next(skb, cfg);
+    }
     struct pb_ipcache_value *v = pb_ipcache_lookup(&s->daddr);
     if (v) {
         skb->cb[PB_CB_DST] = v->identity ? v->identity : PB_WORLD;

@@ -41,13 +41,6 @@ static __always_inline bool is_multicast(const struct pb_addr *a)
     return (bpf_ntohl(a->w[0]) >> 24) == 0xff || (bpf_ntohl(a->w[0]) >> 22) == 0x3fa; /* and link-local, fe80::/10 */
 }
 
-static __always_inline void choose_pod(struct pb_scratch *s, const struct pb_endpoint *ep)
-{
-    s->dst_ifindex = ep->ifindex;
-    s->dst_ep = ep->id;
-    pb_memcpy(s->dst_mac, ep->mac, sizeof(s->dst_mac));
-}
-
 /* Out of pb_net, so that the packet comes in on pb_host, where the pod CIDR's route points and rp_filter agrees. */
 static __always_inline int to_host(struct __sk_buff *skb, const struct pb_node_config *n, int *act)
 {
@@ -68,9 +61,14 @@ static __always_inline int decide(struct __sk_buff *skb, struct pb_scratch *s, b
     struct pb_node_config *n = node();
     if (!n)
         return PB_DROP_NO_CONFIG;
-    struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
-    if (ep && !(ep->flags & PB_EP_HOST)) {
-        choose_pod(s, ep);
+    struct pb_endpoint *ep = NULL;
+    /* The source check has found it, unless it was a service's address then. */
+    if (!s->dst_ifindex) {
+        ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
+        if (ep && !(ep->flags & PB_EP_HOST))
+            pb_set_receiver(s, ep);
+    }
+    if (s->dst_ifindex) {
         pb_set_route(skb, PB_ROUTE_LOCAL);
         int code = from_pod ? pb_hop(skb) : 0;
         return code ? code : GO_POD;
@@ -80,7 +78,7 @@ static __always_inline int decide(struct __sk_buff *skb, struct pb_scratch *s, b
         if (!from_pod)
             return PB_DROP_UNROUTABLE;
         pb_set_route(skb, PB_ROUTE_HOST);
-        /* The node is a subject of policy: leave sends the packet to it as to a pod. */
+        /* The node is a subject of policy: leave sends the packet to it as to a pod, and receiver looks it up. */
         if (ep && ep->policy_id)
             s->dst_ep = ep->id;
         return GO_NEXT;
@@ -127,7 +125,7 @@ PB_STAGE(route_overlay_ingress)
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
     int code = PB_DROP_UNROUTABLE, act = TC_ACT_SHOT;
     if (ep && !(ep->flags & PB_EP_HOST)) {
-        choose_pod(s, ep);
+        pb_set_receiver(s, ep);
         pb_set_route(skb, PB_ROUTE_LOCAL);
         code = pb_hop(skb);
         if (!code)
@@ -152,7 +150,7 @@ PB_STAGE(route_netdev_ingress)
         pb_set_route(skb, PB_ROUTE_HOST);
         return pb_to_pod_ingress(skb, cfg);
     }
-    choose_pod(s, ep);
+    pb_set_receiver(s, ep);
     pb_set_route(skb, PB_ROUTE_LOCAL);
     int code = pb_hop(skb);
     if (!code)

@@ -24,6 +24,9 @@ PB_FUNCTION int lb_translate_error(struct __sk_buff *skb, struct pb_scratch *s, 
 
 static __always_inline int lb_translate(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
 {
+    /* An address of a pod here is no service's: nobody takes a pod's traffic by an external IP that is its address. */
+    if (s->dst_ifindex)
+        return LB_NOT_MINE;
     struct lb_service_key k = {.addr = s->daddr, .port = s->dport, .proto = s->proto};
     struct lb_choice c = {};
     struct pb_addr hairpin;

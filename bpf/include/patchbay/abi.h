@@ -152,11 +152,15 @@ struct pb_scratch {
     __u32 ep_policy_id;
     __u32 ep_flags;      /* enum pb_ep_flags */
     __u32 ep_ifindex;
-    __u32 dst_ifindex;   /* the local receiver, from route on; as receiver found it in pod-ingress */
+    /* the pod of this node that has daddr, by pb_set_receiver: at pod-egress from the source check on, elsewhere from route on */
+    __u32 dst_ifindex;   /* 0: none, or not looked for yet */
     __u8 dst_mac[6];
     __u16 dst_ep;
-    __u8 dst_host_mac[6]; /* receiver: of the node's end of its device */
+    __u8 dst_host_mac[6]; /* of the node's end of its device */
     __u16 dst_pad;
+    __u32 dst_identity;
+    __u32 dst_policy_id;
+    __u32 dst_flags;     /* enum pb_ep_flags */
     struct pb_addr tunnel_ip; /* route: the node to encapsulate to */
 
     /* service: what the client asked for, when it was translated in this pass */

@@ -100,12 +100,33 @@ class EndpointStageTest {
         assertEquals(66, good.state().endpoint());
         assertEquals(5, good.state().scratch().get("ep_policy_id"));
         assertEquals(LO, good.state().scratch().get("ep_ifindex"));
+        assertEquals(0, good.state().scratch().get("dst_ifindex"), "to elsewhere");
         assertEquals(132, sent("10.0.1.7").code(), "another pod's");
         assertEquals(132, sent("10.0.1.1").code(), "the node's");
         assertEquals(132, sent("10.0.2.9").code(), "nobody's");
         assertEquals(130, sent("10.0.1.8").code(), "another MAC");
         assertEquals(203, sent("10.0.1.9").code(), "not ready");
         assertEquals(StageBench.TC_SHOT, sent("10.0.1.9").verdict());
+    }
+
+    @Test
+    void theReceiverIsFoundOnce() {
+        Outcome o = sent(Packet.tcp("10.0.1.6", 4000, "10.0.1.7", 80, Packet.SYN).frame());
+        Fields s = o.state().scratch();
+        assertEquals(66, s.get("dst_ep"));
+        assertEquals(1000, s.get("dst_identity"));
+        assertEquals(5, s.get("dst_policy_id"));
+        assertEquals(0, sent(Packet.tcp("10.0.1.6", 4000, "10.0.1.1", 80, Packet.SYN).frame()).state().scratch().get("dst_ifindex"), "the node is none");
+        // what routing brings is taken as it is
+        Outcome brought = bench.run("receiver", 1, LOCAL, Packet.tcp("10.0.2.2", 4000, "10.0.1.6", 80, Packet.SYN).frame(),
+                r -> r.scratch().set("dst_ifindex", 9).set("dst_ep", 67).set("dst_identity", 1001).set("dst_policy_id", 6).set("dst_flags", 4));
+        assertEquals(67, brought.state().endpoint());
+        assertEquals(1001, (int) brought.state().cb().get(2));
+        assertEquals(6, brought.state().scratch().get("ep_policy_id"));
+        assertEquals(4, brought.state().scratch().get("ep_flags"));
+        assertEquals(9, brought.state().scratch().get("ep_ifindex"));
+        assertEquals(203, bench.run("receiver", 1, LOCAL, Packet.tcp("10.0.2.2", 4000, "10.0.1.6", 80, Packet.SYN).frame(),
+                r -> r.scratch().set("dst_ifindex", 9).set("dst_flags", 16)).code(), "not ready");
     }
 
     @Test

@@ -88,6 +88,13 @@ class IdentityStageTest {
     }
 
     @Test
+    void aPodOfThisNodeBringsItsIdentity() {
+        Outcome o = bench.run("dst_identity_pod_egress", StageBench.POD_EGRESS, 0, Packet.udp("10.0.1.6", 4000, "10.0.2.2", 53, 4).frame(),
+                s -> s.scratch().set("dst_ifindex", 3).set("dst_identity", 1234));
+        assertEquals(1234, (int) o.state().cb().get(2));
+    }
+
+    @Test
     void atAPodsDeviceTheSourceIsLookedUpUnlessItCameWithThePacket() {
         assertEquals(2000, from("src_identity_pod_ingress", 1, 0, "10.0.2.2", "10.0.1.6"));
         assertEquals(1, from("src_identity_pod_ingress", 1, 0, "192.168.0.1", "10.0.1.6"));

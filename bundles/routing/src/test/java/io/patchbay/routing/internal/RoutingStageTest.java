@@ -107,6 +107,14 @@ class RoutingStageTest {
     }
 
     @Test
+    void whomTheSourceCheckFoundIsNotLookedUpAgain() {
+        StageBench.Outcome o = bench.run("route_pod_egress", StageBench.POD_EGRESS, INGRESS, packet("10.0.1.5", "10.0.1.99"),
+                s -> s.scratch().set("dst_ep", 67).set("dst_ifindex", 3));
+        assertEquals(StageBench.POD_INGRESS, o.verdict());
+        assertEquals(67, o.state().scratch().get("dst_ep"));
+    }
+
+    @Test
     void behindATunnelIsOverlay() {
         StageBench.Outcome o = bench.run("route_pod_egress", StageBench.POD_EGRESS, INGRESS, packet("10.0.1.5", "10.0.2.6"),
                 s -> s.scratch().address("tunnel_ip", "192.168.0.2"));
