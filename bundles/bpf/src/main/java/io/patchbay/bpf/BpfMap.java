@@ -41,7 +41,6 @@ public final class BpfMap implements AutoCloseable {
         }
     }
 
-    private static final int BATCH = 4096;
     private final Descriptor descriptor;
     private final MapInfo info;
     private final int valueBytes;
@@ -498,28 +497,28 @@ public final class BpfMap implements AutoCloseable {
      * Calls {@code visitor} with key and value of every entry; the buffers are views in native order that are valid during the call only.
      */
     public void forEach(BiConsumer<ByteBuffer, ByteBuffer> visitor) {
-        int max = (int) Math.max(1, Math.min(BATCH, Integer.toUnsignedLong(info.maxEntries())));
-        ByteBuffer keys = buffer(max * info.keySize());
-        ByteBuffer values = buffer(max * valueBytes);
+        Batch batch = Batch.of(this, (int) Math.min(Integer.MAX_VALUE, Integer.toUnsignedLong(info.maxEntries())));
         try (Cursor cursor = cursor()) {
             while (!cursor.ended()) {
                 int count;
                 try {
-                    count = cursor.read(keys, values, max);
+                    count = cursor.read(batch.keys(), batch.values(), batch.entries());
                 } catch (BpfException e) {
                     if (e.errno() != Errno.ENOSPC) {
                         throw e;
                     }
-                    max = Math.multiplyExact(max, 2);
-                    keys = buffer(max * info.keySize());
-                    values = buffer(max * valueBytes);
+                    int more = Math.multiplyExact(batch.entries(), 2);
+                    batch.close();
+                    batch = Batch.exactly(this, more);
                     continue;
                 }
                 for (int i = 0; i < count; i++) {
-                    visitor.accept(keys.slice(i * info.keySize(), info.keySize()).order(ByteOrder.nativeOrder()),
-                            values.slice(i * valueBytes, valueBytes).order(ByteOrder.nativeOrder()));
+                    visitor.accept(batch.keys().slice(i * info.keySize(), info.keySize()).order(ByteOrder.nativeOrder()),
+                            batch.values().slice(i * valueBytes, valueBytes).order(ByteOrder.nativeOrder()));
                 }
             }
+        } finally {
+            batch.close();
         }
     }
 

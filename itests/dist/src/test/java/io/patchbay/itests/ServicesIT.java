@@ -83,6 +83,42 @@ class ServicesIT {
         assertEquals(REACHED, outside(address(node) + ":30084", "tcp"));
     }
 
+    /**
+     * An error of ICMP finds the side that caused it, whatever was translated in between: a datagram to a port where the backend has nobody, and an answer
+     * whose client outside has closed its socket. Each through the backend's node and through the other one, which forwards.
+     */
+    @ParameterizedTest
+    @CsvSource({"node1", "node2"})
+    void errorsOfICMPReachTheOtherSide(String node) {
+        String nobody = """
+                apiVersion: v1
+                kind: Service
+                metadata: {name: closed, namespace: svc}
+                spec:
+                  type: NodePort
+                  selector: {app: solo}
+                  ports: [{port: 80, targetPort: 9, nodePort: 30094, protocol: UDP}]
+                """;
+        lab.apply(nobody).ok();
+        try {
+            Await.that("a client outside is refused by the backend's own error", () -> outside(address(node) + ":30094", "udp") == REFUSED);
+            assertEquals(REFUSED, lab.probe(client, false, lab.clusterIp("svc", "closed") + ":80", "udp").exit(), "a pod, per packet");
+        } finally {
+            lab.delete(nobody).ok();
+        }
+        long before = unreachablesSeen(solo);
+        // Each sends one datagram and is gone before the answer comes, most of them.
+        lab.exec("outside", "bash", "-c", "for i in $(seq 50); do echo gone >/dev/udp/" + address(node) + "/30085; done").ok();
+        Await.that("the backend hears that nobody takes its answers", () -> unreachablesSeen(solo) > before);
+    }
+
+    /** Messages "destination unreachable" that a pod's own kernel took for its sockets' (RFC 4293, icmpInDestUnreachs). */
+    private static long unreachablesSeen(Lab.Pod pod) {
+        List<String[]> icmp = Run.of("nsenter", "--net=/run/netns/" + pod.netns(), "--", "cat", "/proc/net/snmp").ok().lines().filter(l -> l.startsWith("Icmp: "))
+                .map(l -> l.split(" ")).toList();
+        return Long.parseLong(icmp.get(1)[List.of(icmp.get(0)).indexOf("InDestUnreachs")]);
+    }
+
     @Test
     void aHostPortIsOnItsPodsNodeAlone() {
         assertEquals(REACHED, outside(address("node2") + ":40000", "tcp"));

@@ -61,7 +61,7 @@ public record EndpointSlice(String namespace, String name, String serviceName, A
     public EndpointSlice {
         labels = Map.copyOf(labels);
         ports = List.copyOf(ports);
-        endpoints = List.copyOf(endpoints);
+        endpoints = EndpointList.of(endpoints);
         Objects.requireNonNull(serviceName);
     }
 

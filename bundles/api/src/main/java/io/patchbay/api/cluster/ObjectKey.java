@@ -22,8 +22,20 @@ public record ObjectKey(String namespace, String name) implements Comparable<Obj
 
     @Override
     public int compareTo(ObjectKey o) {
-        int c = namespace.compareTo(o.namespace);
+        // Most have the very same namespace, and comparing texts does not look for that.
+        int c = namespace == o.namespace ? 0 : namespace.compareTo(o.namespace);
         return c != 0 ? c : name.compareTo(o.name);
+    }
+
+    // By hand: a cluster's names are hashed and compared by the hundred thousand before a record's own methods are compiled.
+    @Override
+    public final int hashCode() {
+        return namespace.hashCode() * 31 + name.hashCode();
+    }
+
+    @Override
+    public final boolean equals(Object o) {
+        return this == o || o instanceof ObjectKey k && name.equals(k.name) && namespace.equals(k.namespace);
     }
 
     /** {@code namespace/name}. */

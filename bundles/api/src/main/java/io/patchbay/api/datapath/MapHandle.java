@@ -4,6 +4,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 import org.osgi.annotation.versioning.ProviderType;
 
 /**
@@ -52,6 +53,14 @@ public interface MapHandle {
 
     /** What the map holds, read in batches; entries that change meanwhile may be seen old, new or not at all. */
     Map<Struct, Struct> entries();
+
+    /**
+     * Calls {@code visitor} with each entry, as {@link #entries} would have it, and keeps none: for maps that may be large. The visitor may
+     * use this map, too.
+     */
+    default void forEach(BiConsumer<Struct, Struct> visitor) {
+        entries().forEach(visitor);
+    }
 
     /** Number of entries; cost proportional to it for hashes. */
     int count();

@@ -4,6 +4,7 @@ import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * Text in columns as Cilium's commands print it (Go's tabwriter with minimum width 5 and padding 3): as wide as the widest cell, three
@@ -39,13 +40,30 @@ public final class TextTable {
         for (String[] row : rows) out.println(line(row, widths));
     }
 
+    /** A long table, none of which is kept: {@code rows} gives all rows, the header first, to whoever asks; once for the widths, once to be printed. */
+    public static void print(PrintStream out, Consumer<Consumer<String[]>> rows) {
+        Widths widths = new Widths();
+        rows.accept(widths::add);
+        rows.accept(row -> out.println(line(row, widths.widths)));
+    }
+
     private int[] widths() {
-        int[] widths = new int[rows.stream().mapToInt(r -> r.length).max().orElse(0)];
-        Arrays.fill(widths, MIN_WIDTH);
-        for (String[] row : rows) {
+        Widths widths = new Widths();
+        rows.forEach(widths::add);
+        return widths.widths;
+    }
+
+    private static final class Widths {
+        private int[] widths = {};
+
+        void add(String[] row) {
+            int known = widths.length;
+            if (row.length > known) {
+                widths = Arrays.copyOf(widths, row.length);
+                Arrays.fill(widths, known, row.length, MIN_WIDTH);
+            }
             for (int i = 0; i < row.length; i++) widths[i] = Math.max(widths[i], row[i].length() + PADDING);
         }
-        return widths;
     }
 
     private static String line(String[] row, int[] widths) {

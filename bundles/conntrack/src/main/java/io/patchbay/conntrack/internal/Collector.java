@@ -92,11 +92,11 @@ final class Collector {
         double share = 0;
         for (int i = 0; i < maps.size(); i++) {
             MapHandle map = maps.get(i);
-            Map<Struct, Struct> entries = map.entries();
             long now = clock.getAsLong();
-            int gone = remove(map, entries, (k, v) -> v.get("expires") - now <= 0);
-            if (!entries.isEmpty()) share = Math.max(share, (double) gone / entries.size());
-            int left = entries.size() - gone;
+            Removal removal = remove(map, (k, v) -> v.get("expires") - now <= 0);
+            int gone = removal.gone;
+            if (removal.met > 0) share = Math.max(share, (double) gone / removal.met);
+            int left = removal.met - gone;
             long refusedHere = refusals[i];
             synchronized (counts) {
                 counts.merge(map.name(), new Count(left, map.maxEntries(), gone, refusedHere),
@@ -112,17 +112,22 @@ final class Collector {
         boolean test(Struct key, Struct value);
     }
 
+    private record Removal(int met, int gone) {
+    }
+
     /**
      * Looks again right before each delete: between reading thousands of entries and deleting them a new connection may have taken an
      * expired one's place. What still slips between the two calls is made anew by the connection's next packet.
      */
-    private static int remove(MapHandle map, Map<Struct, Struct> entries, Condition condition) {
-        int gone = 0;
-        for (Map.Entry<Struct, Struct> e : entries.entrySet()) {
-            if (!condition.test(e.getKey(), e.getValue())) continue;
-            if (map.lookup(e.getKey()).filter(v -> condition.test(e.getKey(), v)).isPresent() && map.delete(e.getKey())) gone++;
-        }
-        return gone;
+    private static Removal remove(MapHandle map, Condition condition) {
+        int[] met = {0};
+        int[] gone = {0};
+        map.forEach((key, value) -> {
+            met[0]++;
+            if (!condition.test(key, value)) return;
+            if (map.lookup(key).filter(v -> condition.test(key, v)).isPresent() && map.delete(key)) gone[0]++;
+        });
+        return new Removal(met[0], gone[0]);
     }
 
     /** Removes the connections of pods that are gone: their addresses will be others'. */
@@ -130,7 +135,7 @@ final class Collector {
         int gone = 0;
         Set<IpAddress> wanted = new HashSet<>(addresses);
         Predicate<Struct> theirs = key -> wanted.contains(Connection.address(key, "local"));
-        for (MapHandle map : maps) gone += remove(map, map.entries(), (k, v) -> theirs.test(k));
+        for (MapHandle map : maps) gone += remove(map, (k, v) -> theirs.test(k)).gone;
         return gone;
     }
 

@@ -5,6 +5,7 @@ import io.patchbay.api.datapath.Layout;
 import io.patchbay.api.datapath.MapFullException;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
+import io.patchbay.bpf.Batch;
 import io.patchbay.bpf.BpfException;
 import io.patchbay.bpf.BpfMap;
 import io.patchbay.bpf.MapSpec;
@@ -20,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -28,7 +30,6 @@ import java.util.function.Function;
  * kernel, so that no descriptor is closed under them.
  */
 final class CatalogMap implements MapHandle, AutoCloseable {
-    private static final int BATCH = 4096;
     private static final String FULL = "E2BIG";
 
     private final String name;
@@ -215,20 +216,22 @@ final class CatalogMap implements MapHandle, AutoCloseable {
     @Override
     public void putAll(Map<Struct, Struct> entries) {
         with("update", m -> {
-            int size = Math.min(BATCH, entries.size());
-            ByteBuffer keys = BpfMap.buffer(Math.max(1, size * m.keySize()));
-            ByteBuffer values = BpfMap.buffer(Math.max(1, size * m.valueBytes()));
-            int n = 0;
-            for (Map.Entry<Struct, Struct> e : entries.entrySet()) {
-                ByteBuffer v = toValue(m, e.getValue());
-                keys.put(n * m.keySize(), e.getKey().bytes());
-                values.put(n * m.valueBytes(), v, 0, m.valueBytes());
-                if (++n == size) {
-                    m.updateBatch(keys, values, n);
-                    n = 0;
+            try (Batch batch = Batch.of(m, entries.size())) {
+                int n = 0;
+                for (Map.Entry<Struct, Struct> e : entries.entrySet()) {
+                    batch.keys().put(n * m.keySize(), e.getKey().bytes());
+                    if (m.info().type().isPerCpu()) {
+                        batch.values().put(n * m.valueBytes(), toValue(m, e.getValue()), 0, m.valueBytes());
+                    } else {
+                        batch.values().put(n * m.valueBytes(), e.getValue().bytes());
+                    }
+                    if (++n == batch.entries()) {
+                        m.updateBatch(batch.keys(), batch.values(), n);
+                        n = 0;
+                    }
                 }
+                m.updateBatch(batch.keys(), batch.values(), n);
             }
-            m.updateBatch(keys, values, n);
             return null;
         });
     }
@@ -236,19 +239,17 @@ final class CatalogMap implements MapHandle, AutoCloseable {
     @Override
     public void deleteAll(Collection<Struct> gone) {
         with("delete", m -> {
-            int size = Math.min(BATCH, gone.size());
-            ByteBuffer keys = BpfMap.buffer(Math.max(1, size * m.keySize()));
-            int n = 0;
-            for (Struct k : gone) {
-                alsoDelete.accept(k.bytes());
-                keys.put(n * m.keySize(), k.bytes());
-                if (++n == size) {
-                    m.deleteBatch(keys, n);
-                    n = 0;
+            try (Batch batch = Batch.of(m, gone.size())) {
+                int n = 0;
+                for (Struct k : gone) {
+                    alsoDelete.accept(k.bytes());
+                    batch.keys().put(n * m.keySize(), k.bytes());
+                    if (++n == batch.entries()) {
+                        m.deleteBatch(batch.keys(), n);
+                        n = 0;
+                    }
                 }
-            }
-            if (n > 0) {
-                m.deleteBatch(keys, n);
+                m.deleteBatch(batch.keys(), n);
             }
             return null;
         });
@@ -256,15 +257,30 @@ final class CatalogMap implements MapHandle, AutoCloseable {
 
     @Override
     public Map<Struct, Struct> entries() {
-        return with("read", m -> {
-            Map<Struct, Struct> all = new LinkedHashMap<>();
+        Map<Struct, Struct> all = new LinkedHashMap<>();
+        forEach(all::put);
+        return all;
+    }
+
+    /** By a descriptor of its own: a visitor may take its time, and whoever puts another map in this one's place is not to wait for it. */
+    @Override
+    public void forEach(BiConsumer<Struct, Struct> visitor) {
+        Layout[] layouts = new Layout[2];
+        try (BpfMap m = with("read", open -> {
+            layouts[0] = key;
+            layouts[1] = value;
+            return open.duplicate();
+        })) {
             m.forEach((k, v) -> {
                 byte[] kb = new byte[m.keySize()];
                 k.get(0, kb);
-                all.put(new Struct(key, kb), slot(m, v, 0));
+                byte[] vb = new byte[m.info().valueSize()];
+                v.get(0, vb);
+                visitor.accept(new Struct(layouts[0], kb), new Struct(layouts[1], vb));
             });
-            return all;
-        });
+        } catch (BpfException e) {
+            throw new DatapathException(e.getMessage(), e);
+        }
     }
 
     @Override

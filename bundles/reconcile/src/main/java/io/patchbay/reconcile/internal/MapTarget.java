@@ -25,8 +25,8 @@ final class MapTarget<K, V> implements Target<K, V> {
     private static final Logger LOG = LoggerFactory.getLogger(MapTarget.class);
     /** After so many refusals in a row a map is full, and trying ten thousand more says nothing new. */
     private static final int FULL_AFTER = 16;
-    /** Entries that are bytes at a time: all of a large map at once would need several times its room. */
-    private static final int TOGETHER = 4096;
+    /** Bytes of keys and values that are written at a time: all of a large map at once would need several times its room. */
+    private static final int TOGETHER = 1 << 17;
 
     private final MapHandle map;
     private final Codec<K> keys;
@@ -41,7 +41,7 @@ final class MapTarget<K, V> implements Target<K, V> {
     @Override
     public Map<K, V> actual() {
         Map<K, V> found = new HashMap<>();
-        map.entries().forEach((k, v) -> {
+        map.forEach((k, v) -> {
             K key;
             try {
                 key = keys.decode(k);
@@ -100,23 +100,24 @@ final class MapTarget<K, V> implements Target<K, V> {
     public Map<K, String> apply(Map<K, V> puts, Set<K> deletes) {
         Map<K, String> failed = new LinkedHashMap<>();
         List<Encoded<K>> refused = new ArrayList<>();
-        List<Encoded<K>> batch = new ArrayList<>(Math.min(puts.size(), TOGETHER));
         Layout keyLayout = map.key();
         Layout valueLayout = map.value();
-        for (Map.Entry<K, V> e : puts.entrySet()) {
+        int together = Math.max(1, TOGETHER / (keyLayout.size() + valueLayout.size()));
+        List<Encoded<K>> batch = new ArrayList<>(Math.min(puts.size(), together));
+        puts.forEach((k, v) -> {
             try {
                 Struct key = new Struct(keyLayout);
-                keys.encode(e.getKey(), key);
+                keys.encode(k, key);
                 Struct value = new Struct(valueLayout);
-                values.encode(e.getValue(), value);
-                batch.add(new Encoded<>(e.getKey(), key, value));
+                values.encode(v, value);
+                batch.add(new Encoded<>(k, key, value));
             } catch (RuntimeException x) {
-                failed.put(e.getKey(), "can't be written as " + map.value().typeName() + ": " + text(x));
+                failed.put(k, "can't be written as " + map.value().typeName() + ": " + text(x));
             }
-            if (batch.size() == TOGETHER) {
+            if (batch.size() == together) {
                 put(batch, refused);
             }
-        }
+        });
         put(batch, refused);
         delete(deletes, failed);
         putOneByOne(refused, failed);

@@ -4,7 +4,7 @@ import io.patchbay.api.reconcile.Reconciler;
 import io.patchbay.api.reconcile.Target;
 import io.patchbay.api.status.Controllers.Controller;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -35,6 +35,14 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
     private record Waiter(long mark, CompletableFuture<Void> future) {
     }
 
+    /**
+     * What one pass does.
+     *
+     * @param noted keys that were looked at, with their marks
+     */
+    private record Batch<K, V>(Map<K, Long> noted, Map<K, V> puts, Set<K> deletes) {
+    }
+
     private final String name;
     private final Target<K, V> target;
     private final Controller controller;
@@ -43,19 +51,19 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
     private final Backoff backoff;
 
     // Guarded by this.
-    private final Map<K, V> desired = new HashMap<>();
+    private final Map<K, V> desired = new OpenMap<>();
     /**
      * Where the kernel differs from what is desired, as far as we know: its value, or one of the two below. What is not in here the kernel has as
      * it is desired, which is nearly everything: a second map of three hundred thousand entries would only say the same again.
      */
-    private Map<K, Object> deviating = new HashMap<>();
+    private Map<K, Object> deviating = new OpenMap<>();
     private static final Object ABSENT = new Object();
     /** There, with a value that could not be read. */
     private static final Object UNREADABLE = new Object();
     /** Keys that may differ, with the mark of the oldest call that noted them. */
-    private Map<K, Long> noted = new LinkedHashMap<>();
+    private Map<K, Long> noted = new OpenMap<>();
     /** Keys that were found and that nobody has put yet: to be deleted, once the sources have synced. */
-    private final Set<K> leftovers = new HashSet<>();
+    private final Set<K> leftovers = Collections.newSetFromMap(new OpenMap<>());
     /** Keys that failed, kept out of passes until the retry. */
     private final Map<K, Long> aside = new LinkedHashMap<>();
     private final List<Waiter> waiters = new ArrayList<>();
@@ -227,24 +235,23 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
                 try {
                     found = target.actual();
                 } catch (Throwable e) {
-                    unreadable(e, outside);
+                    unreadable(e, outside).run();
                     return;
                 }
                 took(found);
             }
-            Map<K, V> puts = new LinkedHashMap<>();
-            Set<K> deletes = new LinkedHashSet<>();
-            Map<K, Long> taken = take(puts, deletes);
+            Batch<K, V> batch = take();
             Map<K, String> failed = Map.of();
             Throwable reason = null;
-            if (!puts.isEmpty() || !deletes.isEmpty()) {
+            if (!batch.puts.isEmpty() || !batch.deletes.isEmpty()) {
                 try {
-                    failed = Objects.requireNonNullElse(target.apply(puts, deletes), Map.of());
+                    failed = Objects.requireNonNullElse(target.apply(batch.puts, batch.deletes), Map.of());
                 } catch (Throwable e) {
                     reason = e;
                 }
             }
-            applied(puts, deletes, taken, failed, reason, outside);
+            // The controller knows before this pass is over: nobody is told that all is done by one that still looks unhealthy.
+            applied(batch, failed, reason, outside).run();
         } finally {
             synchronized (this) {
                 running = false;
@@ -264,7 +271,7 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
     private synchronized void took(Map<K, V> found) {
         mustRead = false;
         waitingForRead = false;
-        deviating = new HashMap<>();
+        deviating = new OpenMap<>();
         leftovers.clear();
         Long now = ++mark;
         found.forEach((k, v) -> {
@@ -289,15 +296,15 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
         }
     }
 
-    private synchronized Map<K, Long> take(Map<K, V> puts, Set<K> deletes) {
+    private synchronized Batch<K, V> take() {
         if (closed) {
-            return Map.of();
+            return new Batch<>(Map.of(), Map.of(), Set.of());
         }
-        // Another map, not this one emptied: that costs as much as it ever held.
         Map<K, Long> taken = noted;
-        noted = new LinkedHashMap<>();
-        for (Iterator<K> i = taken.keySet().iterator(); i.hasNext();) {
-            K key = i.next();
+        noted = new OpenMap<>();
+        Map<K, V> puts = new OpenMap<>(taken.size());
+        Set<K> deletes = new LinkedHashSet<>();
+        taken.forEach((key, since) -> {
             V want = desired.get(key);
             Object has = deviating.get(key);
             if (want != null && has != null && !want.equals(has)) {
@@ -306,20 +313,22 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
                 deletes.add(key);
             } else {
                 deviating.remove(key);
-                i.remove();
             }
-        }
-        return taken;
+        });
+        return new Batch<>(taken, puts, deletes);
     }
 
-    private synchronized void applied(Map<K, V> puts, Set<K> deletes, Map<K, Long> taken, Map<K, String> failed, Throwable reason, List<Runnable> outside) {
-        Set<K> bad = new HashSet<>(reason == null ? failed.keySet() : taken.keySet());
+    /** @return what the controller is to be told, without the lock */
+    private synchronized Runnable applied(Batch<K, V> batch, Map<K, String> failed, Throwable reason, List<Runnable> outside) {
+        Set<K> bad = new HashSet<>(failed.keySet());
         if (reason != null) {
             // Some of it may be in the kernel: only reading says which.
             mustRead = true;
             waitingForRead = true;
+            bad.addAll(batch.puts.keySet());
+            bad.addAll(batch.deletes);
         }
-        puts.forEach((k, v) -> {
+        batch.puts.forEach((k, v) -> {
             if (!bad.contains(k)) {
                 // Meanwhile it may be another one that is desired.
                 if (v.equals(desired.get(k))) {
@@ -329,7 +338,7 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
                 }
             }
         });
-        deletes.forEach(k -> {
+        batch.deletes.forEach(k -> {
             if (!bad.contains(k)) {
                 if (desired.containsKey(k)) {
                     deviating.put(k, ABSENT);
@@ -339,12 +348,12 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
             }
         });
         if (deviating.isEmpty()) {
-            // Emptied, it would keep the room that it once had.
-            deviating = new HashMap<>();
+            // It would keep the room that it once had.
+            deviating.clear();
         }
         // Set aside under their old mark; unless noted again meanwhile, then the next pass has them anyway.
         for (K k : bad) {
-            Long since = taken.get(k);
+            Long since = batch.noted.get(k);
             if (since != null) {
                 if (noted.containsKey(k)) {
                     noted.put(k, since);
@@ -353,27 +362,29 @@ final class StateReconciler<K, V> implements Reconciler<K, V> {
                 }
             }
         }
+        Runnable report = () -> { };
         if (bad.isEmpty()) {
             if (aside.isEmpty() && !mustRead) {
                 failures = 0;
-                outside.add(controller::succeeded);
+                report = controller::succeeded;
             }
         } else {
             failures++;
             Throwable shown = reason != null ? reason : new IllegalStateException(summary(failed));
-            outside.add(() -> controller.failed(shown));
+            report = () -> controller.failed(shown);
             failWaiters(shown, outside);
             retryLater();
         }
         completeWaiters(outside);
+        return report;
     }
 
-    private synchronized void unreadable(Throwable e, List<Runnable> outside) {
+    private synchronized Runnable unreadable(Throwable e, List<Runnable> outside) {
         failures++;
         waitingForRead = true;
-        outside.add(() -> controller.failed(e));
         failWaiters(e, outside);
         retryLater();
+        return () -> controller.failed(e);
     }
 
     /** A first failure may be a passing one, and those who wait are told of the second. */

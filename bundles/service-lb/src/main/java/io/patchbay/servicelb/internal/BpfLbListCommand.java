@@ -7,6 +7,7 @@ import io.patchbay.api.shell.ShellContext;
 import io.patchbay.api.shell.TextTable;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Reference;
@@ -39,13 +40,14 @@ public final class BpfLbListCommand implements ShellCommand {
     @Override
     public int run(ShellContext context) throws Exception {
         Options.parseOnly(context.arguments(), Set.of(), Set.of());
-        table(LbSnapshot.read(runtime::map)).print(context.out());
+        LbSnapshot all = LbSnapshot.read(runtime::map);
+        TextTable.print(context.out(), to -> table(all, to));
         return 0;
     }
 
-    static TextTable table(List<LbSnapshot.Row> rows) {
-        TextTable table = new TextTable("SERVICE ADDRESS", "BACKEND ADDRESS (REVNAT_ID) (SLOT)");
-        for (LbSnapshot.Row row : rows) {
+    static void table(LbSnapshot all, Consumer<String[]> to) {
+        to.accept(new String[] {"SERVICE ADDRESS", "BACKEND ADDRESS (REVNAT_ID) (SLOT)"});
+        all.forEach(row -> {
             String id = " (" + row.service().id() + ") (";
             FrontendKind kind = FrontendKind.of(row.service().kind());
             StringBuilder flags = new StringBuilder(kind.text());
@@ -55,13 +57,13 @@ public final class BpfLbListCommand implements ShellCommand {
             if ((row.service().flags() & LbValue.FLAG_INTERNAL_LOCAL) != 0) flags.append(", InternalLocal");
             if (row.service().affinitySeconds() > 0) flags.append(", sessionAffinity");
             if (kind == FrontendKind.CLUSTER_IP) flags.append(", non-routable");
-            table.row(row.frontend() + " (0)", (row.frontend().address().isV4() ? "0.0.0.0:0" : "[::]:0") + id + "0) [" + flags + "]");
+            to.accept(new String[] {row.frontend() + " (0)", (row.frontend().address().isV4() ? "0.0.0.0:0" : "[::]:0") + id + "0) [" + flags + "]"});
             int slot = 0;
             for (LbSnapshot.Slot s : row.slots()) {
                 slot++;
-                table.row(row.frontend() + " (" + slot + ")", (s.backend() == null ? "backend " + s.number() + " missing" : s.backend().address()) + id + slot + ")");
+                to.accept(new String[] {row.frontend() + " (" + slot + ")",
+                    (s.backend() == null ? "backend " + s.number() + " missing" : s.backend().address()) + id + slot + ")"});
             }
-        }
-        return table;
+        });
     }
 }

@@ -93,7 +93,7 @@ public final class DeadBackends {
     /** One round: which translations lead to dead backends, and the sockets that have them. */
     private void look() throws Exception {
         Map<Translated, List<Struct>> all = new HashMap<>();
-        translations.entries().forEach((k, v) -> {
+        translations.forEach((k, v) -> {
             Protocol protocol = Protocol.ofNumber((int) k.get("proto"));
             if (protocol == null) return;
             Translated t = new Translated(new Frontend(v.address("addr"), v.port("port"), protocol), new BackendAddress(k.address("addr"), k.port("port"), protocol));

@@ -85,7 +85,7 @@ public final class Flows {
 
     private static int collect(MapHandle flows, long now, long grace) {
         int[] live = {0};
-        flows.entries().forEach((key, value) -> {
+        flows.forEach((key, value) -> {
             if (value.get("expires") > now) live[0]++;
             // It is read again: meanwhile another connection may have taken its place.
             else if (value.get("expires") + grace <= now && flows.lookup(key).filter(v -> v.get("expires") + grace <= now).isPresent()) flows.delete(key);

@@ -13,6 +13,19 @@ record Frontend(IpAddress address, int port, Protocol protocol, boolean inside) 
         this(address, port, protocol, false);
     }
 
+    // By hand, as other keys (LbKey).
+    @Override
+    public int hashCode() {
+        long h = address.low() * 0x9E3779B97F4A7C15L + address.high() * 31 + (port << 3) + (protocol.ordinal() << 1) + (inside ? 1 : 0);
+        return (int) (h ^ h >>> 32);
+    }
+
+    @Override
+    public boolean equals(Object o) {
+        return this == o || o instanceof Frontend f && port == f.port && inside == f.inside && protocol == f.protocol && address.low() == f.address.low()
+                && address.high() == f.address.high();
+    }
+
     /** {@code 10.96.0.10:53/UDP}, {@code [fd00::1]:80/TCP}, {@code 172.18.0.11:30080/TCP/i} for clients inside. */
     @Override
     public String toString() {

@@ -19,7 +19,9 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 
 /**
  * The service maps as one target, so that their order is kept: backends, what sets remember, slots, tables, source ranges, frontends; deletions the other way
@@ -78,8 +80,18 @@ final class LbTarget implements Target<LbKey, LbValue> {
             into.putAll(target.actual());
         }
 
-        Map<K, String> put(List<Map.Entry<LbKey, LbValue>> mine) throws Exception {
-            return mine.isEmpty() ? Map.of() : target.apply(new Entries<>(mine, keys, values), Set.of());
+        /** What is this map's among all that is to be written. */
+        Entries<K, V> mine(Map<LbKey, LbValue> puts) {
+            Entries<K, V> mine = new Entries<>();
+            puts.forEach((k, v) -> {
+                if (k.getClass() == keys) mine.add(keys.cast(k), values.cast(v));
+            });
+            return mine;
+        }
+
+        Map<K, String> put(Map<LbKey, LbValue> puts) throws Exception {
+            Entries<K, V> mine = mine(puts);
+            return mine.isEmpty() ? Map.of() : target.apply(mine, Set.of());
         }
 
         Map<K, String> delete(Set<LbKey> deletes) throws Exception {
@@ -93,15 +105,18 @@ final class LbTarget implements Target<LbKey, LbValue> {
     }
 
     /** Entries of one map, whose keys differ, to go through: another hash of three hundred thousand would be thrown away at once. */
-    private static final class Entries<K extends LbKey, V extends LbValue> extends AbstractMap<K, V> {
-        private final List<Map.Entry<LbKey, LbValue>> list;
-        private final Class<K> keys;
-        private final Class<V> values;
+    private static final class Entries<K, V> extends AbstractMap<K, V> {
+        private final List<K> keys = new ArrayList<>();
+        private final List<V> values = new ArrayList<>();
 
-        Entries(List<Map.Entry<LbKey, LbValue>> list, Class<K> keys, Class<V> values) {
-            this.list = list;
-            this.keys = keys;
-            this.values = values;
+        void add(K key, V value) {
+            keys.add(key);
+            values.add(value);
+        }
+
+        @Override
+        public void forEach(BiConsumer<? super K, ? super V> action) {
+            for (int i = 0; i < keys.size(); i++) action.accept(keys.get(i), values.get(i));
         }
 
         @Override
@@ -109,24 +124,12 @@ final class LbTarget implements Target<LbKey, LbValue> {
             return new AbstractSet<>() {
                 @Override
                 public Iterator<Map.Entry<K, V>> iterator() {
-                    Iterator<Map.Entry<LbKey, LbValue>> i = list.iterator();
-                    return new Iterator<>() {
-                        @Override
-                        public boolean hasNext() {
-                            return i.hasNext();
-                        }
-
-                        @Override
-                        public Map.Entry<K, V> next() {
-                            Map.Entry<LbKey, LbValue> e = i.next();
-                            return Map.entry(keys.cast(e.getKey()), values.cast(e.getValue()));
-                        }
-                    };
+                    return IntStream.range(0, keys.size()).mapToObj(i -> Map.entry(keys.get(i), values.get(i))).iterator();
                 }
 
                 @Override
                 public int size() {
-                    return list.size();
+                    return keys.size();
                 }
             };
         }
@@ -155,10 +158,7 @@ final class LbTarget implements Target<LbKey, LbValue> {
     @Override
     public Map<LbKey, String> apply(Map<LbKey, LbValue> puts, Set<LbKey> deletes) throws Exception {
         Map<LbKey, String> failed = new HashMap<>();
-        Map<Class<?>, List<Map.Entry<LbKey, LbValue>>> byMap = new HashMap<>();
-        for (Part<?, ?> p : parts) byMap.put(p.keys, new ArrayList<>());
-        for (Map.Entry<LbKey, LbValue> e : puts.entrySet()) byMap.get(e.getKey().getClass()).add(e);
-        for (Part<?, ?> p : parts) failed.putAll(p.put(byMap.get(p.keys)));
+        for (Part<?, ?> p : parts) failed.putAll(p.put(puts));
         List<Part<?, ?>> back = new ArrayList<>(parts);
         java.util.Collections.reverse(back);
         for (Part<?, ?> p : back) failed.putAll(p.delete(deletes));

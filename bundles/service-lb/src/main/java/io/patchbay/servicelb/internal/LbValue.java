@@ -27,7 +27,7 @@ sealed interface LbValue permits LbValue.Service, LbValue.Slots, LbValue.Members
 
         @Override
         public boolean equals(Object o) {
-            return o instanceof Slots s && Arrays.equals(backends, s.backends);
+            return this == o || o instanceof Slots s && Arrays.equals(backends, s.backends);
         }
 
         @Override
@@ -78,6 +78,7 @@ sealed interface LbValue permits LbValue.Service, LbValue.Slots, LbValue.Members
 
         @Override
         public boolean equals(Object o) {
+            if (this == o) return true;
             if (!(o instanceof Maglev m)) return false;
             return table != null && part == m.part && table.equals(m.table) || Arrays.equals(backends(), m.backends());
         }
@@ -98,5 +99,15 @@ sealed interface LbValue permits LbValue.Service, LbValue.Slots, LbValue.Members
     }
 
     record Backend(BackendAddress address, BackendState state) implements LbValue {
+        // By hand, as keys (LbKey).
+        @Override
+        public boolean equals(Object o) {
+            return o instanceof Backend b && state == b.state && address.equals(b.address);
+        }
+
+        @Override
+        public int hashCode() {
+            return address.hashCode() * 31 + state.ordinal();
+        }
     }
 }

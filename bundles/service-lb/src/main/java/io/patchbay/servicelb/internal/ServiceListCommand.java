@@ -7,12 +7,13 @@ import io.patchbay.api.shell.ShellCommand;
 import io.patchbay.api.shell.ShellContext;
 import io.patchbay.api.shell.TextTable;
 import jakarta.json.Json;
-import jakarta.json.JsonArray;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObjectBuilder;
+import java.io.PrintStream;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -50,33 +51,31 @@ public final class ServiceListCommand implements ShellCommand {
     public int run(ShellContext context) throws Exception {
         Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         boolean json = options.output("text", "json").equals("json");
-        List<LbSnapshot.Row> rows = LbSnapshot.read(runtime::map);
-        if (json) context.out().println(json(rows, services::owner));
-        else table(rows).print(context.out());
+        LbSnapshot all = LbSnapshot.read(runtime::map);
+        if (json) json(all, services::owner, context.out());
+        else TextTable.print(context.out(), to -> table(all, to));
         return 0;
     }
 
-    static TextTable table(List<LbSnapshot.Row> rows) {
-        TextTable table = new TextTable("ID", "Frontend", "Service Type", "Backend");
-        for (LbSnapshot.Row row : rows) {
+    static void table(LbSnapshot all, Consumer<String[]> to) {
+        to.accept(new String[] {"ID", "Frontend", "Service Type", "Backend"});
+        all.forEach(row -> {
             String id = Integer.toString(row.service().id());
             String kind = FrontendKind.of(row.service().kind()).text();
-            if (row.slots().isEmpty()) table.row(id, row.frontend().toString(), kind, "");
+            if (row.slots().isEmpty()) to.accept(new String[] {id, row.frontend().toString(), kind, ""});
             int n = 0;
             for (LbSnapshot.Slot slot : row.slots()) {
                 String backend = ++n + " => " + (slot.backend() == null ? "backend " + slot.number() + " (missing)"
                         : slot.backend().address() + " (" + slot.backend().state().text() + ")");
-                if (n == 1) table.row(id, row.frontend().toString(), kind, backend);
-                else table.row("", "", "", backend);
+                to.accept(n == 1 ? new String[] {id, row.frontend().toString(), kind, backend} : new String[] {"", "", "", backend});
             }
-        }
-        return table;
+        });
     }
 
     /** Cilium's model of {@code service list -o json}. */
-    static JsonArray json(List<LbSnapshot.Row> rows, Function<Frontend, Optional<ObjectKey>> owner) {
-        JsonArrayBuilder all = Json.createArrayBuilder();
-        for (LbSnapshot.Row row : rows) {
+    static void json(LbSnapshot all, Function<Frontend, Optional<ObjectKey>> owner, PrintStream out) {
+        String[] before = {"["};
+        all.forEach(row -> {
             JsonArrayBuilder backends = Json.createArrayBuilder();
             for (LbSnapshot.Slot slot : row.slots()) {
                 if (slot.backend() == null) continue;
@@ -96,8 +95,9 @@ public final class ServiceListCommand implements ShellCommand {
                             .add("protocol", f.protocol().name()).add("scope", f.inside() ? "internal" : "external"))
                     .add("backend-addresses", backends).add("flags", flags);
             var spec = realized.build();
-            all.add(Json.createObjectBuilder().add("spec", spec).add("status", Json.createObjectBuilder().add("realized", spec)));
-        }
-        return all.build();
+            out.print(before[0] + Json.createObjectBuilder().add("spec", spec).add("status", Json.createObjectBuilder().add("realized", spec)).build());
+            before[0] = ",";
+        });
+        out.println(before[0].equals("[") ? "[]" : "]");
     }
 }

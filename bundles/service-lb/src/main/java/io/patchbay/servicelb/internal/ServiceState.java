@@ -43,46 +43,33 @@ final class ServiceState {
         }
     }
 
-    /** A backend that somebody uses: its number, and how many sets have it in each state. */
-    private static final class Use {
-        final int id;
-        boolean touched;
-        /** Sets that have it active, which is what nearly all backends are. */
-        private int active;
-        /** By state; null: none in another state. */
-        private int[] others;
+    /** What is left of a plan once its sets are written. */
+    private record Known(List<PlannedFrontend> frontends, List<SetKey> sets, boolean maglev) {
+    }
 
-        Use(int id) {
-            this.id = id;
+    /**
+     * A set as it was written.
+     *
+     * @param members  those that are eligible first
+     * @param states   theirs by ordinal; null: all are active
+     * @param eligible how many get new connections
+     */
+    private record Written(int id, BackendTable.Use[] members, byte[] states, int eligible, boolean remembers, int table) {
+        BackendState state(int i) {
+            return states == null ? BackendState.ACTIVE : STATES[states[i]];
         }
 
-        /** The most willing; null: nobody uses it. */
-        BackendState state() {
-            if (active > 0) return BackendState.ACTIVE;
-            for (int i = 0; others != null && i < others.length; i++) {
-                if (others[i] > 0) return STATES[i];
+        boolean has(List<Member> others) {
+            if (members.length != others.size() || eligible != ServiceState.eligible(others)) return false;
+            for (int i = 0; i < members.length; i++) {
+                Member m = others.get(i);
+                if (m.state() != state(i) || !m.backend().equals(members[i].address)) return false;
             }
-            return null;
-        }
-
-        void add(BackendState state, int by) {
-            if (state == BackendState.ACTIVE) {
-                active += by;
-                return;
-            }
-            if (others == null) others = new int[STATES.length];
-            others[state.ordinal()] += by;
+            return true;
         }
     }
 
     private static final BackendState[] STATES = BackendState.values();
-
-    /** A set as it was written. */
-    private record Written(int id, List<Member> members, boolean remembers, int table) {
-        int count() {
-            return eligible(members);
-        }
-    }
 
     private static int eligible(List<Member> members) {
         int n = 0;
@@ -90,34 +77,37 @@ final class ServiceState {
         return n;
     }
 
-    private final Map<ObjectKey, ServicePlan> plans = new HashMap<>();
+    private static byte[] states(List<Member> members) {
+        byte[] states = null;
+        for (int i = 0; i < members.size(); i++) {
+            if (members.get(i).state() == BackendState.ACTIVE) continue;
+            if (states == null) states = new byte[members.size()];
+            states[i] = (byte) members.get(i).state().ordinal();
+        }
+        return states;
+    }
+
+    private final Map<ObjectKey, Known> plans = new HashMap<>();
     /** Read by commands, too. */
     private final Map<Frontend, ObjectKey> owners = new ConcurrentHashMap<>();
     private final Map<Frontend, TreeSet<ObjectKey>> waiting = new HashMap<>();
     /** Source ranges that frontends have, those that have any. */
     private final Map<Frontend, List<Prefix>> ranges = new HashMap<>();
     private final Map<SetKey, Written> sets = new HashMap<>();
-    private final Map<BackendAddress, Use> uses = new HashMap<>();
+    private final BackendTable backends = new BackendTable();
     private final Ids<Frontend> frontendIds = new Ids<>();
     private final Ids<SetKey> setIds = new Ids<>();
-    /** Numbers of backends that the kernel knows and nobody has asked for yet. */
-    private final Map<BackendAddress, Integer> backendSeeds = new HashMap<>();
-    private int lastBackend;
-    private boolean backendsWrapped;
     private final Map<Frontend, LbValue.Service> seeds = new HashMap<>();
     private boolean departures;
 
     /** Numbers that the kernel's maps have, before the first change. */
-    void restore(Map<Frontend, LbValue.Service> services, Map<Integer, BackendAddress> backends) {
+    void restore(Map<Frontend, LbValue.Service> services, Map<Integer, BackendAddress> numbers) {
         services.forEach((f, s) -> {
             seeds.put(f, s);
             frontendIds.claim(f, s.id());
             setIds.avoid(s.set());
         });
-        backends.forEach((id, a) -> {
-            backendSeeds.put(a, id);
-            lastBackend = Math.max(lastBackend, id);
-        });
+        numbers.forEach((id, a) -> backends.seed(a, id));
     }
 
     /** Which service each frontend leads to; the state's own, safe to read by any thread. */
@@ -146,52 +136,69 @@ final class ServiceState {
             for (boolean inside : new boolean[] {true, false}) {
                 Frontend frontend = new Frontend(address, asked.port(), asked.protocol(), inside);
                 ObjectKey owner = owners.get(frontend);
-                ServicePlan plan = owner == null ? null : plans.get(owner);
-                if (plan == null) continue;
-                return plan.frontends().stream().filter(f -> f.frontend().equals(frontend)).map(f -> sets.get(f.set()))
-                        .anyMatch(set -> set != null && set.members.stream().anyMatch(m -> m.backend().equals(backend) && m.state().serves()));
+                Known known = owner == null ? null : plans.get(owner);
+                if (known == null) continue;
+                return known.frontends.stream().filter(f -> f.frontend().equals(frontend)).map(f -> sets.get(f.set()))
+                        .anyMatch(set -> set != null && serves(set, backend));
             }
+        }
+        return false;
+    }
+
+    private static boolean serves(Written set, BackendAddress backend) {
+        for (int i = 0; i < set.members.length; i++) {
+            if (set.members[i].address.equals(backend) && set.state(i).serves()) return true;
         }
         return false;
     }
 
     /** Whether any service has the backend and it serves. */
     boolean serves(BackendAddress backend) {
-        Use use = uses.get(backend);
+        BackendTable.Use use = backends.find(backend);
         BackendState state = use == null ? null : use.state();
         return state != null && state.serves();
     }
 
-    private static boolean departed(List<Member> before, List<Member> now) {
+    private static boolean departed(Written before, List<Member> now) {
         Set<BackendAddress> serving = new HashSet<>();
         now.forEach(m -> {
             if (m.state().serves()) serving.add(m.backend());
         });
-        return before.stream().anyMatch(m -> m.state().serves() && !serving.contains(m.backend()));
+        for (int i = 0; i < before.members.length; i++) {
+            if (before.state(i).serves() && !serving.contains(before.members[i].address)) return true;
+        }
+        return false;
+    }
+
+    private boolean isKnown(Known before, ServicePlan plan) {
+        return before.maglev == plan.maglev() && before.frontends.equals(plan.frontends()) && before.sets.size() == plan.sets().size()
+                && before.sets.stream().allMatch(key -> plan.sets().containsKey(key) && sets.get(key).has(plan.sets().get(key)));
     }
 
     /** Puts a service's plan in the place of its last one. NOTHING removes it. */
     void set(ObjectKey service, ServicePlan plan, Delta delta) {
-        ServicePlan before = plan.frontends().isEmpty() ? plans.remove(service) : plans.put(service, plan);
-        if (plan.equals(before)) return;
-        Set<Frontend> wanted = new HashSet<>();
-        plan.frontends().forEach(f -> wanted.add(f.frontend()));
+        Known before = plans.get(service);
+        if (before == null ? plan.frontends().isEmpty() : isKnown(before, plan)) return;
+        if (plan.frontends().isEmpty()) plans.remove(service);
+        else plans.put(service, new Known(plan.frontends(), List.copyOf(plan.sets().keySet()), plan.maglev()));
         List<ObjectKey> heirs = new ArrayList<>();
         if (before != null) {
-            for (PlannedFrontend f : before.frontends()) {
+            Set<Frontend> wanted = new HashSet<>();
+            plan.frontends().forEach(f -> wanted.add(f.frontend()));
+            for (PlannedFrontend f : before.frontends) {
                 if (!wanted.contains(f.frontend())) release(service, f.frontend(), heirs, delta);
             }
         }
         plan.sets().forEach((key, members) -> write(key, members, remembers(plan, key), plan.maglev(), delta));
         plan.frontends().forEach(f -> own(service, f, delta));
         if (before != null) {
-            before.sets().keySet().forEach(key -> {
+            before.sets.forEach(key -> {
                 if (!plan.sets().containsKey(key)) drop(key, delta);
             });
         }
         for (ObjectKey heir : heirs) {
-            ServicePlan p = plans.get(heir);
-            if (p != null) p.frontends().forEach(f -> own(heir, f, delta));
+            Known p = plans.get(heir);
+            if (p != null) p.frontends.forEach(f -> own(heir, f, delta));
         }
     }
 
@@ -211,7 +218,7 @@ final class ServiceState {
         int id = frontendIds.get(f.frontend());
         allow(f.frontend(), id, f.ranges(), delta);
         int flags = f.flags() | (f.affinitySeconds() > 0 ? LbValue.FLAG_AFFINITY : 0) | (f.ranges().isEmpty() ? 0 : LbValue.FLAG_SOURCE_RANGES);
-        delta.put(f.frontend(), new LbValue.Service(id, set.id, set.count(), set.members.size(), flags, f.kind().number(),
+        delta.put(f.frontend(), new LbValue.Service(id, set.id, set.eligible, set.members.length, flags, f.kind().number(),
                 set.table > 0 ? LbValue.MAGLEV : LbValue.RANDOM, f.affinitySeconds(), set.table));
     }
 
@@ -234,10 +241,10 @@ final class ServiceState {
         if (queue != null && queue.isEmpty()) waiting.remove(frontend);
     }
 
-    private int setId(SetKey key, ServicePlan plan) {
+    private int setId(SetKey key, Known plan) {
         if (!setIds.knows(key) && plan != null) {
             // The number that the kernel has for it, unless another service has taken over the address meanwhile.
-            for (PlannedFrontend f : plan.frontends()) {
+            for (PlannedFrontend f : plan.frontends) {
                 LbValue.Service seed = f.set().equals(key) ? seeds.remove(f.frontend()) : null;
                 if (seed != null && setIds.claim(key, seed.set())) break;
             }
@@ -249,110 +256,93 @@ final class ServiceState {
         Written before = sets.get(key);
         int eligible = eligible(members);
         int table = maglev && eligible > 0 ? Maglev.size(eligible) : 0;
-        if (before != null && before.members.equals(members) && before.remembers == remembers && before.table == table) return;
-        if (before != null && !departures) departures = departed(before.members, members);
+        if (before != null && before.remembers == remembers && before.table == table && before.has(members)) return;
+        if (before != null && !departures) departures = departed(before, members);
         int id = before != null ? before.id : setId(key, plans.get(key.service()));
-        Written now = new Written(id, members, remembers, table);
-        sets.put(key, now);
-        List<Member> touched = new ArrayList<>(members.size());
-        int[] numbers = count(members, 1, touched);
-        if (before != null) count(before.members, -1, touched);
-        chunks(id, numbers, before == null ? 0 : before.members.size(), delta);
-        places(id, table, numbers, members, before == null ? 0 : before.table, delta);
-        if (before != null && before.remembers) {
-            before.members.forEach(m -> delta.remove(new LbKey.MemberOf(id, uses.get(m.backend()).id)));
+        List<BackendTable.Use> touched = new ArrayList<>(members.size());
+        BackendTable.Use[] uses = new BackendTable.Use[members.size()];
+        for (int i = 0; i < uses.length; i++) {
+            uses[i] = backends.get(members.get(i).backend());
+            count(uses[i], members.get(i).state(), 1, touched);
         }
+        Written now = new Written(id, uses, states(members), eligible, remembers, table);
+        sets.put(key, now);
+        if (before != null) discount(before, touched);
+        chunks(id, uses, before == null ? 0 : before.members.length, delta);
+        places(now, before == null ? 0 : before.table, delta);
+        if (before != null) forget(before, delta);
         if (remembers) {
-            for (int i = 0; i < numbers.length; i++) {
-                Member m = members.get(i);
-                if (m.eligible()) delta.put(new LbKey.MemberOf(id, numbers[i]), LbValue.Membership.NEW);
-                else if (m.state() == BackendState.TERMINATING) delta.put(new LbKey.MemberOf(id, numbers[i]), LbValue.Membership.KEEP);
+            for (int i = 0; i < uses.length; i++) {
+                if (i < eligible) delta.put(new LbKey.MemberOf(id, uses[i].id), LbValue.Membership.NEW);
+                else if (now.state(i) == BackendState.TERMINATING) delta.put(new LbKey.MemberOf(id, uses[i].id), LbValue.Membership.KEEP);
             }
         }
         settle(touched, delta);
+    }
+
+    private static void forget(Written set, Delta delta) {
+        if (!set.remembers) return;
+        for (BackendTable.Use use : set.members) delta.remove(new LbKey.MemberOf(set.id, use.id));
     }
 
     private void drop(SetKey key, Delta delta) {
         Written before = sets.remove(key);
         if (before == null) return;
-        if (!departures) departures = departed(before.members, List.of());
-        chunks(before.id, new int[0], before.members.size(), delta);
-        places(before.id, 0, new int[0], List.of(), before.table, delta);
-        if (before.remembers) {
-            before.members.forEach(m -> delta.remove(new LbKey.MemberOf(before.id, uses.get(m.backend()).id)));
-        }
-        List<Member> touched = new ArrayList<>();
-        count(before.members, -1, touched);
+        if (!departures) departures = departed(before, List.of());
+        chunks(before.id, NONE, before.members.length, delta);
+        places(new Written(before.id, NONE, null, 0, false, 0), before.table, delta);
+        forget(before, delta);
+        List<BackendTable.Use> touched = new ArrayList<>();
+        discount(before, touched);
         settle(touched, delta);
         setIds.release(key);
     }
 
-    private static void chunks(int set, int[] numbers, int before, Delta delta) {
+    private static final BackendTable.Use[] NONE = {};
+
+    private static void chunks(int set, BackendTable.Use[] members, int before, Delta delta) {
         int size = LbValue.Slots.SIZE;
-        int chunks = (numbers.length + size - 1) / size;
+        int chunks = (members.length + size - 1) / size;
         for (int c = 0; c < chunks; c++) {
             int[] slots = new int[size];
-            System.arraycopy(numbers, c * size, slots, 0, Math.min(size, numbers.length - c * size));
+            for (int i = 0; i < size && c * size + i < members.length; i++) slots[i] = members[c * size + i].id;
             delta.put(new LbKey.Slots(set, c), new LbValue.Slots(slots));
         }
         for (int c = chunks; c < (before + size - 1) / size; c++) delta.remove(new LbKey.Slots(set, c));
     }
 
-    /** Maglev's table of the set, as wide as {@code table}, in the place of one as wide as {@code before}. */
-    private static void places(int set, int table, int[] numbers, List<Member> members, int before, Delta delta) {
+    /** Maglev's table of the set in the place of one as wide as {@code before}. */
+    private static void places(Written set, int before, Delta delta) {
         int size = LbValue.Maglev.SIZE;
-        int parts = (table + size - 1) / size;
-        if (table > 0) {
-            MaglevTable made = new MaglevTable(table, members.subList(0, eligible(members)), numbers);
-            for (int p = 0; p < parts; p++) delta.put(new LbKey.Maglev(set, p), new LbValue.Maglev(made, p));
+        int parts = (set.table + size - 1) / size;
+        if (set.table > 0) {
+            MaglevTable made = new MaglevTable(set.table, set.members, set.eligible);
+            for (int p = 0; p < parts; p++) delta.put(new LbKey.Maglev(set.id, p), new LbValue.Maglev(made, p));
         }
-        for (int p = parts; p < (before + size - 1) / size; p++) delta.remove(new LbKey.Maglev(set, p));
+        for (int p = parts; p < (before + size - 1) / size; p++) delta.remove(new LbKey.Maglev(set.id, p));
     }
 
-    /** @return the backends' numbers */
-    private int[] count(List<Member> members, int by, List<Member> touched) {
-        int[] numbers = new int[members.size()];
-        for (int i = 0; i < numbers.length; i++) {
-            Member m = members.get(i);
-            Use use = uses.get(m.backend());
-            if (use == null) {
-                Integer known = backendSeeds.remove(m.backend());
-                use = new Use(known != null ? known : nextBackend());
-                uses.put(m.backend(), use);
-            }
-            use.add(m.state(), by);
-            numbers[i] = use.id;
-            if (!use.touched) {
-                use.touched = true;
-                touched.add(m);
-            }
+    private static void count(BackendTable.Use use, BackendState state, int by, List<BackendTable.Use> touched) {
+        use.add(state, by);
+        if (!use.touched) {
+            use.touched = true;
+            touched.add(use);
         }
-        return numbers;
     }
 
-    /** A number that was given up is not given out again for a long time: a slot or a flow may name it until it is rewritten. */
-    private int nextBackend() {
-        int number = lastBackend == Integer.MAX_VALUE ? 1 : lastBackend + 1;
-        backendsWrapped |= number < lastBackend;
-        while (backendsWrapped && isTaken(number)) number = number == Integer.MAX_VALUE ? 1 : number + 1;
-        lastBackend = number;
-        return number;
+    private static void discount(Written set, List<BackendTable.Use> touched) {
+        for (int i = 0; i < set.members.length; i++) count(set.members[i], set.state(i), -1, touched);
     }
 
-    private boolean isTaken(int number) {
-        return backendSeeds.containsValue(number) || uses.values().stream().anyMatch(u -> u.id == number);
-    }
-
-    private void settle(List<Member> touched, Delta delta) {
-        for (Member m : touched) {
-            Use use = uses.get(m.backend());
+    private void settle(List<BackendTable.Use> touched, Delta delta) {
+        for (BackendTable.Use use : touched) {
             use.touched = false;
             BackendState now = use.state();
             if (now == null) {
-                uses.remove(m.backend());
+                backends.remove(use);
                 delta.remove(new LbKey.Backend(use.id));
             } else {
-                delta.put(new LbKey.Backend(use.id), new LbValue.Backend(m.backend(), now));
+                delta.put(new LbKey.Backend(use.id), new LbValue.Backend(use.address, now));
             }
         }
     }

@@ -245,8 +245,8 @@ public final class Services {
     private void restore() {
         Map<Frontend, LbValue.Service> services = new HashMap<>();
         Map<Integer, BackendAddress> backends = new HashMap<>();
-        runtime.map("lb_services").entries().forEach((k, v) -> tolerate(() -> services.put(LbTarget.FRONTEND.decode(k), LbTarget.SERVICE.decode(v))));
-        runtime.map("lb_backends").entries()
+        runtime.map("lb_services").forEach((k, v) -> tolerate(() -> services.put(LbTarget.FRONTEND.decode(k), LbTarget.SERVICE.decode(v))));
+        runtime.map("lb_backends")
                 .forEach((k, v) -> tolerate(() -> backends.put(LbTarget.BACKEND_ID.decode(k).id(), LbTarget.BACKEND.decode(v).address())));
         state.restore(services, backends);
     }

@@ -4,6 +4,7 @@ import io.patchbay.api.datapath.Layout;
 import io.patchbay.api.datapath.MapFullException;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
+import io.patchbay.bpf.Batch;
 import io.patchbay.bpf.BpfException;
 import io.patchbay.bpf.BpfMap;
 import io.patchbay.bpf.MapSpec;
@@ -18,11 +19,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 
 /** A map of the kernel as features see it, without the catalogue of the datapath. */
 final class KernelMap implements MapHandle {
-    private static final int BATCH = 4096;
-
     private record Place(String path, int offset, int size, String typeName) implements Layout.Field {
     }
 
@@ -147,18 +147,18 @@ final class KernelMap implements MapHandle {
 
     @Override
     public void putAll(Map<Struct, Struct> entries) {
-        ByteBuffer keys = BpfMap.buffer(BATCH * map.keySize());
-        ByteBuffer values = BpfMap.buffer(BATCH * map.valueBytes());
-        int n = 0;
-        for (Map.Entry<Struct, Struct> e : entries.entrySet()) {
-            keys.put(n * map.keySize(), e.getKey().bytes());
-            values.put(n * map.valueBytes(), e.getValue().bytes());
-            if (++n == BATCH) {
-                map.updateBatch(keys, values, n);
-                n = 0;
+        try (Batch batch = Batch.of(map, entries.size())) {
+            int n = 0;
+            for (Map.Entry<Struct, Struct> e : entries.entrySet()) {
+                batch.keys().put(n * map.keySize(), e.getKey().bytes());
+                batch.values().put(n * map.valueBytes(), e.getValue().bytes());
+                if (++n == batch.entries()) {
+                    map.updateBatch(batch.keys(), batch.values(), n);
+                    n = 0;
+                }
             }
+            map.updateBatch(batch.keys(), batch.values(), n);
         }
-        map.updateBatch(keys, values, n);
     }
 
     @Override
@@ -169,8 +169,13 @@ final class KernelMap implements MapHandle {
     @Override
     public Map<Struct, Struct> entries() {
         Map<Struct, Struct> all = new LinkedHashMap<>();
-        map.forEach((k, v) -> all.put(struct(key, k, 0), struct(value, v, 0)));
+        forEach(all::put);
         return all;
+    }
+
+    @Override
+    public void forEach(BiConsumer<Struct, Struct> visitor) {
+        map.forEach((k, v) -> visitor.accept(struct(key, k, 0), struct(value, v, 0)));
     }
 
     @Override

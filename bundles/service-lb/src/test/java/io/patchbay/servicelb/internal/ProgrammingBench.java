@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -42,11 +43,11 @@ public final class ProgrammingBench {
                 cluster.synced();
                 ReconcilersComponent reconcilers = new ReconcilersComponent(new ControllersComponent());
                 long start = System.nanoTime();
-                long cpu = cpu();
+                Duration cpu = cpu();
                 Services under = new Services(feature, cluster.cluster(), reconcilers, "n1");
                 feature.ready.get(60, TimeUnit.SECONDS);
                 double initial = (System.nanoTime() - start) / 1e6;
-                double spent = (cpu() - cpu) / 1e6;
+                double spent = cpu().minus(cpu).toNanos() / 1e6;
                 double[] changes = new double[200];
                 Random random = new Random(round);
                 for (int i = 0; i < changes.length; i++) {
@@ -101,8 +102,8 @@ public final class ProgrammingBench {
         return bytes >> 20;
     }
 
-    private static long cpu() {
-        return ((com.sun.management.OperatingSystemMXBean) java.lang.management.ManagementFactory.getOperatingSystemMXBean()).getProcessCpuTime();
+    private static Duration cpu() {
+        return ProcessHandle.current().info().totalCpuDuration().orElseThrow();
     }
 
     private static long heap() {

@@ -13,8 +13,12 @@ import io.patchbay.api.cluster.TableId;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.net.Prefix;
 import io.patchbay.api.net.Protocol;
+import io.patchbay.api.shell.TextTable;
 import io.patchbay.reconcile.internal.ControllersComponent;
 import io.patchbay.reconcile.internal.ReconcilersComponent;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,6 +26,8 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -53,7 +59,14 @@ class ServicesTest {
     }
 
     private String list() {
-        return String.join("\n", ServiceListCommand.table(LbSnapshot.read(feature::map)).lines());
+        return text(ServiceListCommand::table);
+    }
+
+    private String text(BiConsumer<LbSnapshot, Consumer<String[]>> table) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        LbSnapshot all = LbSnapshot.read(feature::map);
+        TextTable.print(new PrintStream(out), to -> table.accept(all, to));
+        return out.toString(StandardCharsets.UTF_8).stripTrailing();
     }
 
     private static void await(String expected, Supplier<String> actual) throws InterruptedException {
@@ -61,7 +74,6 @@ class ServicesTest {
         while (!actual.get().equals(expected) && System.nanoTime() < end) TimeUnit.MILLISECONDS.sleep(2);
         assertEquals(expected, actual.get());
     }
-
 
     @Test
     void whatTheTablesSayIsInTheKernelAndChangesFollow() throws Exception {
@@ -75,14 +87,14 @@ class ServicesTest {
                 1    10.96.0.1:80/TCP   ClusterIP      1 => 10.0.0.1:8080/TCP (active)
                                                        2 => 10.0.0.2:8080/TCP (active)
                 2    10.96.0.2:80/TCP   ClusterIP""", this::list);
-        assertEquals("default/s1", services.owner(LbSnapshot.read(feature::map).get(0).frontend()).orElseThrow().toString());
+        assertEquals("default/s1", services.owner(LbSnapshot.read(feature::map).rows().get(0).frontend()).orElseThrow().toString());
         assertEquals("""
                 SERVICE ADDRESS        BACKEND ADDRESS (REVNAT_ID) (SLOT)
                 10.96.0.1:80/TCP (0)   0.0.0.0:0 (1) (0) [ClusterIP, non-routable]
                 10.96.0.1:80/TCP (1)   10.0.0.1:8080/TCP (1) (1)
                 10.96.0.1:80/TCP (2)   10.0.0.2:8080/TCP (1) (2)
                 10.96.0.2:80/TCP (0)   0.0.0.0:0 (2) (0) [ClusterIP, non-routable]""",
-                String.join("\n", BpfLbListCommand.table(LbSnapshot.read(feature::map)).lines()));
+                text(BpfLbListCommand::table));
 
         cluster.put(List.of(), List.of(Cluster.slice(1, 3)));
         cluster.delete(Cluster.service(2));
@@ -90,7 +102,9 @@ class ServicesTest {
                 ID   Frontend           Service Type   Backend
                 1    10.96.0.1:80/TCP   ClusterIP      1 => 10.0.0.3:8080/TCP (active)""", this::list);
         await("1", () -> Integer.toString(feature.map("lb_backends").count()));
-        String json = ServiceListCommand.json(LbSnapshot.read(feature::map), services::owner).toString();
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ServiceListCommand.json(LbSnapshot.read(feature::map), services::owner, new PrintStream(out));
+        String json = out.toString(StandardCharsets.UTF_8).strip();
         assertTrue(json.contains("\"frontend-address\":{\"ip\":\"10.96.0.1\",\"port\":80,\"protocol\":\"TCP\"") && json.contains("\"name\":\"s1\""), json);
     }
 
