@@ -44,7 +44,7 @@ public final class Services {
     private static final Logger LOG = LoggerFactory.getLogger(Services.class);
 
     /** Services whose entries are handed over together. */
-    private static final int AT_ONCE = 1000;
+    private static final int AT_ONCE = 500;
 
     private final FeatureRuntime runtime;
     private final ClusterTables tables;
@@ -271,15 +271,19 @@ public final class Services {
 
     private void update(ClusterSnapshot now, Collection<ObjectKey> services) {
         ServiceState.Delta delta = new ServiceState.Delta();
+        CompletableFuture<Void> handed = CompletableFuture.completedFuture(null);
         int planned = 0;
         for (ObjectKey key : services) {
             state.set(key, plan(now, key), delta);
-            // The kernel is written while the rest is computed.
+            // The next ones are computed while these are handed over, and the kernel is written; one after the other, and no more than two at a time.
             if (++planned % AT_ONCE == 0) {
-                hand(delta);
+                handed.join();
+                ServiceState.Delta done = delta;
+                handed = CompletableFuture.runAsync(() -> hand(done));
                 delta = new ServiceState.Delta();
             }
         }
+        handed.join();
         hand(delta);
     }
 
