@@ -33,6 +33,9 @@ bench_main() {
     done
     [ ${#parts[@]} -gt 0 ] || parts=("${bench_parts[@]}")
     setup_install
+    # What the figures are compared with; a machine that can't have it says "not measured" in their place.
+    (setup_needs='iptables iptables rules to compare with
+nft nftables rules to compare with'; setup_install) || true
     [ -n "${PATCHBAY_NO_BUILD:-}" ] || setup_build
     bench_bin=$root/itests/bench/target
     "$root/itests/bench/build" "$bench_bin"
