@@ -480,6 +480,16 @@ class LabIT {
     }
 
     @Test
+    void healthIsThereForTools() {
+        List<JsonObject> nodes = Lab.objects(lab.json("node1", "health"));
+        assertEquals(Set.of("node1", "node2"), nodes.stream().map(n -> n.getString("node")).collect(Collectors.toSet()));
+        for (JsonObject n : nodes) {
+            assertTrue(n.getBoolean("reachable") && n.getJsonNumber("rttNanos").longValue() > 0, n.toString());
+            assertEquals(n.getString("node").equals("node1"), n.getBoolean("local"));
+        }
+    }
+
+    @Test
     void commandsFailAsTheyShould() {
         assertTrue(lab.on("node1", "nonsense").failed(2).contains("nonsense"));
         assertEquals(2, lab.on("node1", "feature", "enable").exit());

@@ -3,6 +3,10 @@ package io.patchbay.health.internal;
 import io.patchbay.api.shell.Options;
 import io.patchbay.api.shell.ShellCommand;
 import io.patchbay.api.shell.ShellContext;
+import jakarta.json.Json;
+import jakarta.json.JsonArray;
+import jakarta.json.JsonArrayBuilder;
+import jakarta.json.JsonObjectBuilder;
 import java.util.List;
 import java.util.Set;
 import org.osgi.service.component.annotations.Activate;
@@ -31,20 +35,28 @@ public final class HealthCommand implements ShellCommand {
 
     @Override
     public List<String> help() {
-        return List.of("Usage: health", "  Exit status 1 when a node did not answer its last probe.");
+        return List.of("Usage: health [-o text|json]", "  Exit status 1 when a node did not answer its last probe.");
+    }
+
+    @Override
+    public List<String> complete(List<String> words) {
+        return List.of("-o");
     }
 
     @Override
     public int run(ShellContext c) throws Exception {
-        Options.parseOnly(c.arguments(), Set.of(), Set.of());
+        String output = Options.parseOnly(c.arguments(), Set.of(), Set.of("-o|--output")).output("text", "json");
         List<NodeHealth> last = health.last();
         if (last.isEmpty()) {
             c.err().println("patchbay health: no probe has ended yet: ask again in a moment");
             return 1;
         }
-        boolean all = true;
+        boolean all = last.stream().allMatch(NodeHealth::reachable);
+        if (output.equals("json")) {
+            c.out().println(json(last));
+            return all ? 0 : 1;
+        }
         for (NodeHealth n : last) {
-            all &= n.reachable();
             c.out().printf("%-20s %-16s %s%n", n.node() + (n.local() ? " (localhost)" : ""), n.address() == null ? "-" : n.address().toString(),
                     n.reachable() ? "OK, RTT=" + n.rtt().toNanos() / 1000 + "us" : n.problem());
         }
@@ -52,5 +64,20 @@ public final class HealthCommand implements ShellCommand {
             c.err().println("patchbay health: a node did not answer; its agent may be away, or the network between the nodes is broken");
         }
         return all ? 0 : 1;
+    }
+
+    private static JsonArray json(List<NodeHealth> last) {
+        JsonArrayBuilder all = Json.createArrayBuilder();
+        for (NodeHealth n : last) {
+            JsonObjectBuilder node = Json.createObjectBuilder().add("node", n.node()).add("local", n.local())
+                    .add("address", n.address() == null ? "" : n.address().toString()).add("reachable", n.reachable()).add("lastProbed", n.at().toString());
+            if (n.reachable()) {
+                node.add("rttNanos", n.rtt().toNanos());
+            } else {
+                node.add("problem", n.problem());
+            }
+            all.add(node);
+        }
+        return all.build();
     }
 }

@@ -168,7 +168,7 @@ final class MapTarget<K, V> implements Target<K, V> {
                 full = 0;
             } catch (MapFullException x) {
                 full++;
-                reason = "map " + map.name() + " is full (" + map.maxEntries() + " entries); give it more room with the configuration key that names it: 'config get'";
+                reason = "map " + map.name() + " is full (" + map.maxEntries() + " entries); if a configuration key sizes it, that gives it more room: 'config get'";
                 failed.put(e.thing, reason);
             } catch (DatapathException x) {
                 failed.put(e.thing, text(x));
