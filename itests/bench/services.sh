@@ -264,8 +264,8 @@ bench_services() {
     bench_lab
     # The other node would read and write the same again beside it.
     kill -STOP "$(cat "$dir/kubelet.pid")" "$(cat "$dir/node2/agent.pid")"
-    local client=$dir/pods/${bench_pod_client/\//_}.json
-    bench_client_cgroup=$(jq -r .cgroup "$client") bench_client_netns=/run/netns/$(jq -r .netns "$client")
+    local pod=$dir/pods/${bench_pod_client/\//_}.json
+    bench_client_cgroup=$(jq -r .cgroup "$pod") bench_client_netns=/run/netns/$(jq -r .netns "$pod")
     local kind
     for kind in plain iptables nft; do
         services_router "$kind"

@@ -8,9 +8,11 @@ import io.patchbay.api.shell.ShellContext;
 import io.patchbay.api.shell.TextTable;
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
+import jakarta.json.JsonBuilderFactory;
 import jakarta.json.JsonObjectBuilder;
 import java.io.PrintStream;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -22,6 +24,9 @@ import org.osgi.service.component.annotations.Reference;
 /** {@code service list}: the services that the datapath serves, read from the kernel's maps. */
 @Component(service = ShellCommand.class)
 public final class ServiceListCommand implements ShellCommand {
+    /** One for all: each call of {@code Json} looks for its provider anew. */
+    private static final JsonBuilderFactory JSON = Json.createBuilderFactory(Map.of());
+
     private final FeatureRuntime runtime;
     private final Services services;
 
@@ -76,26 +81,26 @@ public final class ServiceListCommand implements ShellCommand {
     static void json(LbSnapshot all, Function<Frontend, Optional<ObjectKey>> owner, PrintStream out) {
         String[] before = {"["};
         all.forEach(row -> {
-            JsonArrayBuilder backends = Json.createArrayBuilder();
+            JsonArrayBuilder backends = JSON.createArrayBuilder();
             for (LbSnapshot.Slot slot : row.slots()) {
                 if (slot.backend() == null) continue;
                 BackendAddress a = slot.backend().address();
-                backends.add(Json.createObjectBuilder().add("ip", a.address().toString()).add("port", a.port()).add("protocol", a.protocol().name())
+                backends.add(JSON.createObjectBuilder().add("ip", a.address().toString()).add("port", a.port()).add("protocol", a.protocol().name())
                         .add("state", slot.backend().state().text()));
             }
             Frontend f = row.frontend();
             boolean externalLocal = (row.service().flags() & LbValue.FLAG_EXTERNAL_LOCAL) != 0;
             boolean internalLocal = (row.service().flags() & LbValue.FLAG_INTERNAL_LOCAL) != 0;
-            JsonObjectBuilder flags = Json.createObjectBuilder().add("type", FrontendKind.of(row.service().kind()).text())
+            JsonObjectBuilder flags = JSON.createObjectBuilder().add("type", FrontendKind.of(row.service().kind()).text())
                     .add("extTrafficPolicy", externalLocal ? "Local" : "Cluster").add("intTrafficPolicy", internalLocal ? "Local" : "Cluster");
             owner.apply(f).ifPresent(s -> flags.add("name", s.name()).add("namespace", s.namespace()));
             if (row.service().affinitySeconds() > 0) flags.add("sessionAffinityTimeoutSeconds", row.service().affinitySeconds());
-            JsonObjectBuilder realized = Json.createObjectBuilder().add("id", row.service().id())
-                    .add("frontend-address", Json.createObjectBuilder().add("ip", f.address().toString()).add("port", f.port())
+            JsonObjectBuilder realized = JSON.createObjectBuilder().add("id", row.service().id())
+                    .add("frontend-address", JSON.createObjectBuilder().add("ip", f.address().toString()).add("port", f.port())
                             .add("protocol", f.protocol().name()).add("scope", f.inside() ? "internal" : "external"))
                     .add("backend-addresses", backends).add("flags", flags);
             var spec = realized.build();
-            out.print(before[0] + Json.createObjectBuilder().add("spec", spec).add("status", Json.createObjectBuilder().add("realized", spec)).build());
+            out.print(before[0] + JSON.createObjectBuilder().add("spec", spec).add("status", JSON.createObjectBuilder().add("realized", spec)).build());
             before[0] = ",";
         });
         out.println(before[0].equals("[") ? "[]" : "]");

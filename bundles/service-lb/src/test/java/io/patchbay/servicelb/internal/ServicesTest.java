@@ -19,6 +19,8 @@ import io.patchbay.reconcile.internal.ReconcilersComponent;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -29,6 +31,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -106,6 +109,31 @@ class ServicesTest {
         ServiceListCommand.json(LbSnapshot.read(feature::map), services::owner, new PrintStream(out));
         String json = out.toString(StandardCharsets.UTF_8).strip();
         assertTrue(json.contains("\"frontend-address\":{\"ip\":\"10.96.0.1\",\"port\":80,\"protocol\":\"TCP\"") && json.contains("\"name\":\"s1\""), json);
+    }
+
+    /** More than goes into one batch, and numbers in an order that is not the map's. */
+    @Test
+    void aLongListIsWhole() throws Exception {
+        int services = 3000;
+        List<Service> all = new ArrayList<>();
+        List<EndpointSlice> slices = new ArrayList<>();
+        for (int i = 1; i <= services; i++) {
+            all.add(Cluster.service(i));
+            slices.add(Cluster.slice(i, 3 * i, 3 * i + 1, 3 * i + 2));
+        }
+        cluster.put(all, slices);
+        cluster.synced();
+        start();
+        feature.ready.get(30, TimeUnit.SECONDS);
+        Map<String, List<String>> seen = new HashMap<>();
+        LbSnapshot.read(feature::map).forEach(row -> seen.put(row.frontend().address().toString(),
+                row.slots().stream().map(s -> s.backend().address().address().toString()).toList()));
+        assertEquals(services, seen.size());
+        for (int i = 1; i <= services; i++) {
+            int n = i;
+            assertEquals(IntStream.range(0, 3).mapToObj(b -> IpAddress.ofV4(0x0a000000 + 3 * n + b).toString()).toList(), seen.get(IpAddress.ofV4(0x0a600000 + i).toString()));
+        }
+        assertEquals(1 + 3 * services, list().lines().count());
     }
 
     @Test
