@@ -120,6 +120,20 @@ struct {
     __type(value, struct pb_count);
 } ct_refused SEC(".maps");
 
+/* The entry that is being made on this CPU: too large for the stack beside what making it takes. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct ct_entry);
+} ct_new SEC(".maps");
+
+static __always_inline struct ct_entry *ct_new_entry(void)
+{
+    __u32 zero = 0;
+    return bpf_map_lookup_elem(&ct_new, &zero);
+}
+
 /* Until when (CLOCK_MONOTONIC, ns) a connection may live under another port than its own, by a hash of its tuple. Only what
  * would be a new connection asks. Too late an end costs a few look-ups. */
 #define CT_RENAMED 16384 /* a power of two */
@@ -586,10 +600,11 @@ static __always_inline void ct_keep(struct __sk_buff *skb, const struct ct_tuple
 
 enum { CT_FOUND = 0, CT_MADE = 1 }; /* other results: a drop code */
 
-/* An entry for a connection whose tuple another one has, under another port of its initiator; the packet and the tuple get
+/* The new entry, for a connection whose tuple another one has, under another port of its initiator; the packet and the tuple get
  * that. */
-PB_FUNCTION int ct_rename(struct __sk_buff *skb, struct pb_scratch *s, struct ct_tuple *t, struct ct_entry *e, __u64 now)
+PB_FUNCTION int ct_rename(struct __sk_buff *skb, struct pb_scratch *s, struct ct_tuple *t, __u64 now)
 {
+    struct ct_entry *e = ct_new_entry();
     if (!s || !t || !e)
         return PB_DROP_CT_CREATE_FAILED;
     bool tx = e->out, found = false, full = false, made = false;
@@ -655,47 +670,50 @@ static __always_inline int ct_commit(struct __sk_buff *skb, const volatile struc
     if (pb_ct_state(skb) != PB_CT_NEW || ct_untracked(skb, s))
         return pb_next(skb, cfg);
 
-    struct ct_entry e;
+    struct ct_entry *e = ct_new_entry();
+    if (!e)
+        return pb_drop(skb, cfg, s, PB_DROP_CT_CREATE_FAILED);
     __u64 now = ct_now();
-    pb_memset(&e, 0, sizeof(e));
+    pb_memset(e, 0, sizeof(*e));
+    pb_memset(&t, 0, sizeof(t));
     ct_tuple_of(&t, &s->saddr, &s->daddr, s->sport, s->dport, s->proto, s->icmp_type, tx);
-    e.out = tx;
-    e.peer_identity = skb->cb[PB_CB_SRC];
+    e->out = tx;
+    e->peer_identity = skb->cb[PB_CB_SRC];
     if (ct_keeps_service(skb, tx)) {
-        e.svc_addr = s->svc_addr;
-        e.svc_port = s->svc_port;
-        e.svc_flags = s->svc_flags;
-        e.svc_id = s->svc_id;
+        e->svc_addr = s->svc_addr;
+        e->svc_port = s->svc_port;
+        e->svc_flags = s->svc_flags;
+        e->svc_id = s->svc_id;
     }
-    e.policy_epoch = cfg->epoch;
+    e->policy_epoch = cfg->epoch;
     if (s->set_policy_flags)
-        e.policy_seen = ct_seen_between(skb, s, tx) | (s->set_policy_flags & CT_SEEN_WORD);
-    e.nat_flags = s->set_nat_flags;
-    e.nat_port = s->set_nat_port;
-    ct_seen(&e, s, now, tx);
+        e->policy_seen = ct_seen_between(skb, s, tx) | (s->set_policy_flags & CT_SEEN_WORD);
+    e->nat_flags = s->set_nat_flags;
+    e->nat_port = s->set_nat_port;
+    ct_seen(e, s, now, tx);
     /* The last segments of what was forgotten already: not for hours. */
     if (s->proto == IPPROTO_TCP && (s->tcp_flags & PB_TCP_FIN))
-        e.expires = now + CT_TCP_SYN;
+        e->expires = now + CT_TCP_SYN;
 
-    bool made = !ct_update(skb, &t, &e, BPF_NOEXIST);
+    bool made = !ct_update(skb, &t, e, BPF_NOEXIST);
     if (!made) {
         struct ct_entry *old = ct_find(skb, &t);
         if (old && old->expires > now && ct_keeps_service(skb, tx) && !!old->out == tx && !ct_is(old, s, 0, tx)) {
             /* Another connection's. */
             int code = PB_DROP_UNSUPP_SERVICE_PROTO;
             if (ct_may_rename(skb, s->proto, tx))
-                code = ct_rename(skb, s, &t, &e, now);
+                code = ct_rename(skb, s, &t, now);
             if (code != CT_FOUND && code != CT_MADE)
                 return pb_drop(skb, cfg, s, code);
             made = code == CT_MADE;
         } else if (old) {
             /* One that is over gives way. A live one stays: another CPU was faster, or a SYN came against its direction. */
             if (old->expires <= now || old->tx_closing || old->rx_closing)
-                ct_update(skb, &t, &e, BPF_EXIST);
+                ct_update(skb, &t, e, BPF_EXIST);
         } else {
             /* Full. What is over makes room; what is alive never does. */
             if (ct_make_room(skb, now))
-                made = !ct_update(skb, &t, &e, BPF_NOEXIST);
+                made = !ct_update(skb, &t, e, BPF_NOEXIST);
             if (!made) {
                 pb_count(&ct_refused, pb_family(skb) == 4 ? 0 : 1, 1);
                 return pb_drop(skb, cfg, s, PB_DROP_CT_CREATE_FAILED);

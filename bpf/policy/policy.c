@@ -44,14 +44,16 @@ static __always_inline bool pb_probe_port(struct pb_policy_key *k, __u8 directio
 }
 
 /* The shapes with some of the port's bits. Rare. */
-PB_FUNCTION int pb_probe_ranges(struct pb_policy_key *k, __u32 shapes, __u16 port, __u8 match, struct pb_finding *f)
+PB_FUNCTION int pb_probe_ranges(const struct pb_policy_key *peer, __u32 shapes, __u16 port, __u8 match, struct pb_finding *f)
 {
-    if (!k || !f)
+    struct pb_policy_key k;
+    if (!peer || !f)
         return false;
-    __u8 direction = k->bits & PB_POLICY_EGRESS;
+    k = *peer;
+    __u8 direction = k.bits & PB_POLICY_EGRESS;
 #pragma clang loop unroll(disable)
     for (int bits = 1; bits < 16; bits++)
-        if ((shapes & (1u << bits)) && pb_probe_port(k, direction, port, bits, match, f))
+        if ((shapes & (1u << bits)) && pb_probe_port(&k, direction, port, bits, match, f))
             return true;
     return false;
 }
@@ -178,7 +180,8 @@ static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s,
     __u8 direction = egress ? PB_POLICY_EGRESS : 0;
     __u32 identity = egress ? skb->cb[PB_CB_DST] : skb->cb[PB_CB_SRC];
     struct pb_policy_key k = {.table_id = dir->table_id};
-    struct pb_finding f = {};
+    struct pb_finding f;
+    pb_memset(&f, 0, sizeof(f));
 
     bool done = pb_probe_peer(&k, d->any_shapes, direction, s->proto, port, true, &f);
     __u32 shapes = d->class_shapes;

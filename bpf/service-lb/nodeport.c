@@ -137,19 +137,41 @@ enum nat_taken {
     NAT_TAKEN, /* in the place of a mapping that is over, or of this very connection */
 };
 
-/* Looks for a port of which the tuple in `k` is free and takes it for `m`: the client's own port in `k` first, then any. */
-PB_FUNCTION int nat_take(struct lb_nat_key *k, const struct lb_nat *m, __u64 now)
+/* The mapping that is being made on this CPU: not on the stack, which making it takes much of. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct lb_nat);
+} lb_nat_new SEC(".maps");
+
+static __always_inline struct lb_nat *nat_new(void)
 {
-    if (!k || !m)
+    __u32 zero = 0;
+    return bpf_map_lookup_elem(&lb_nat_new, &zero);
+}
+
+/* Looks for a port of which the tuple in `key` is free and takes it for the new mapping: the one in `key` first, then any. */
+PB_FUNCTION int nat_take(struct lb_nat_key *key, __u64 now)
+{
+    struct lb_nat_key k;
+    struct lb_nat *m = nat_new();
+    int taken = NAT_NONE;
+    if (!key || !m)
         return NAT_NONE;
+    k = *key;
 #pragma clang loop unroll(disable)
     for (int i = 0; i < NAT_PROBES; i++) {
-        long err = bpf_map_update_elem(&lb_nat, k, m, BPF_NOEXIST);
-        if (!err)
-            return NAT_MADE;
-        struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, k);
-        if (!old && err != -17 /* EEXIST: collected just now */)
-            return NAT_FULL;
+        long err = bpf_map_update_elem(&lb_nat, &k, m, BPF_NOEXIST);
+        if (!err) {
+            taken = NAT_MADE;
+            break;
+        }
+        struct lb_nat *old = bpf_map_lookup_elem(&lb_nat, &k);
+        if (!old && err != -17 /* EEXIST: collected just now */) {
+            taken = NAT_FULL;
+            break;
+        }
         if (old) {
             /* One that is over is taken by whoever changes its expiry first. */
             __u64 expires = PB_READ_ONCE(old->expires);
@@ -159,44 +181,26 @@ PB_FUNCTION int nat_take(struct lb_nat_key *k, const struct lb_nat *m, __u64 now
                 old->cport = m->cport;
                 old->port = m->port;
                 old->svc = m->svc;
-                return NAT_TAKEN;
+                taken = NAT_TAKEN;
+                break;
             }
         }
         __u32 any = bpf_get_prandom_u32();
         if (m->svc & NAT_OWN_PROCESS)
-            k->bport = bpf_htons(1024 + any % (65536 - 1024));
+            k.bport = bpf_htons(1024 + any % (65536 - 1024));
         else
-            k->nport = nat_node_port(any);
+            k.nport = nat_node_port(any);
     }
-    return NAT_NONE;
-}
-
-/* Makes the mapping `m`, which is for the connection in the scratch. 0 and its port in `k`, or the drop code. */
-static __always_inline int nat_make(struct lb_nat_key *k, struct lb_nat *m, const struct pb_scratch *s, __u32 own, __u64 now)
-{
-    pb_memset(m, 0, sizeof(*m));
-    m->expires = now + nat_lifetime(s);
-    m->client = s->saddr;
-    m->addr = s->svc_addr;
-    m->cport = s->sport;
-    m->port = s->svc_port;
-    m->svc = s->svc_id | own;
-    int taken = nat_take(k, m, now);
-    if (taken == NAT_FULL && lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, k, m, BPF_NOEXIST))
-        taken = NAT_MADE;
-    if (taken == NAT_MADE)
-        lb_nat_keep(k, now);
-    else if (taken != NAT_TAKEN) {
-        pb_count(&lb_nat_refused, taken == NAT_FULL, 1);
-        return PB_DROP_NAT_NO_MAPPING;
-    }
-    return 0;
+    *key = k;
+    return taken;
 }
 
 /* Keeps a port in the connection's flow, in the place of `known`: the port that counts. */
-static __always_inline __be16 flow_port(const struct pb_scratch *s, __u32 known, __be16 port)
+PB_FUNCTION int flow_port(const struct pb_scratch *s, __u32 known, __be16 port)
 {
     struct lb_flow_key f;
+    if (!s)
+        return port;
     pb_memset(&f, 0, sizeof(f));
     f.client = s->saddr;
     f.addr = s->svc_addr;
@@ -210,22 +214,40 @@ static __always_inline __be16 flow_port(const struct pb_scratch *s, __u32 known,
     return before == known ? port : before;
 }
 
-/* A port of this node for the connection, kept in its flow in the place of `known`. 0 and k->nport, or the drop code. */
-PB_FUNCTION int nat_new_port(struct lb_nat_key *k, const struct pb_scratch *s, __u32 known, __u64 now)
+/* Makes a mapping for the connection in the scratch and keeps its port in the connection's flow, in the place of `known`. `own`:
+ * NAT_OWN_PROCESS or 0. 0 and its port in `key`, or the drop code. */
+PB_FUNCTION int nat_make(struct lb_nat_key *key, const struct pb_scratch *s, __u32 own, __u32 known, __u64 now)
 {
-    struct lb_nat m;
-    if (!k || !s)
+    struct lb_nat_key k;
+    struct lb_nat *m = nat_new();
+    if (!key || !s || !m)
         return PB_DROP_NAT_NO_MAPPING;
-    k->nport = nat_node_port(bpf_ntohs(s->sport));
-    int code = nat_make(k, &m, s, 0, now);
-    if (code)
-        return code;
-    __be16 before = flow_port(s, known, k->nport);
-    if (before != k->nport) {
-        /* Another CPU gave it one meanwhile: that one counts. */
-        bpf_map_delete_elem(&lb_nat, k);
-        k->nport = before;
+    k = *key;
+    m->expires = now + nat_lifetime(s);
+    m->client = s->saddr;
+    m->addr = s->svc_addr;
+    m->cport = s->sport;
+    m->port = s->svc_port;
+    m->svc = s->svc_id | own;
+    int taken = nat_take(&k, now);
+    if (taken == NAT_FULL && lb_nat_make_room(now) && !bpf_map_update_elem(&lb_nat, &k, m, BPF_NOEXIST))
+        taken = NAT_MADE;
+    if (taken == NAT_MADE)
+        lb_nat_keep(&k, now);
+    else if (taken != NAT_TAKEN) {
+        pb_count(&lb_nat_refused, taken == NAT_FULL, 1);
+        return PB_DROP_NAT_NO_MAPPING;
     }
+    *key = k;
+    __be16 port = own ? k.bport : k.nport, counts = port;
+    if (!own || known || port != s->sport)
+        counts = flow_port(s, known, port);
+    if (counts != port) /* another CPU gave it one meanwhile */
+        bpf_map_delete_elem(&lb_nat, &k);
+    if (own)
+        key->bport = counts;
+    else
+        key->nport = counts;
     return 0;
 }
 
@@ -244,7 +266,8 @@ static __always_inline int nat_port(const volatile struct pb_stage_cfg *cfg, str
             return 0;
         }
     }
-    return nat_new_port(k, s, known, now);
+    k->nport = nat_node_port(bpf_ntohs(s->sport));
+    return nat_make(k, s, 0, known, now);
 }
 
 /* To a backend elsewhere: through the tunnel where its address is behind one. The verdict. */
@@ -252,7 +275,8 @@ PB_FUNCTION int forward(struct __sk_buff *skb, struct pb_scratch *s, const struc
 {
     if (!s || !n || !act)
         return PB_DROP_NO_CONFIG;
-    struct pb_ipcache_value *v = pb_ipcache_lookup(&s->daddr);
+    struct pb_addr to = s->daddr;
+    struct pb_ipcache_value *v = pb_ipcache_lookup(&to);
     int code = pb_hop(skb);
     if (code)
         return code;
@@ -282,21 +306,24 @@ PB_FUNCTION int forward(struct __sk_buff *skb, struct pb_scratch *s, const struc
     return PB_TO_NETWORK;
 }
 
-/* An answer of a backend elsewhere: back to the client. LB_NOT_MINE, or a verdict. */
-static __always_inline int answer(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, int *act)
+/* Whether a packet is for one of our ports. */
+static __always_inline bool may_be_answer(const struct pb_scratch *s)
 {
-    __u32 zero = 0, port = bpf_ntohs(s->dport);
+    __u32 port = bpf_ntohs(s->dport);
+    return (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP) && port >= NAT_PORT_MIN && port <= NAT_PORT_MAX;
+}
+
+/* An answer of a backend elsewhere: back to the client. LB_NOT_MINE, or a verdict. */
+PB_FUNCTION int answer(struct __sk_buff *skb, struct pb_scratch *s, __u32 epoch, int *act)
+{
+    const volatile struct pb_stage_cfg cfg = {.epoch = epoch};
     struct lb_nat_key k;
-    if ((s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP) || port < NAT_PORT_MIN || port > NAT_PORT_MAX)
+    __u32 zero = 0;
+    if (!s || !act)
         return LB_NOT_MINE;
-    pb_memset(&k, 0, sizeof(k));
-    k.node = s->daddr;
-    k.backend = s->saddr;
-    k.nport = s->dport;
-    k.bport = s->sport;
-    k.proto = s->proto;
+    nat_key_of(&k, &s->daddr, &s->saddr, s->dport, s->sport, s->proto);
     __u64 now = bpf_ktime_get_ns();
-    struct lb_nat *m = lb_nat_find(cfg, &k);
+    struct lb_nat *m = lb_nat_find(&cfg, &k);
     struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
     if (!m || m->expires <= now || !n || !n->netdev_ifindex)
         return LB_NOT_MINE;
@@ -426,12 +453,13 @@ PB_FUNCTION int about_answer(struct __sk_buff *skb, struct pb_scratch *s, __u32 
     return s && act && pb_parse_inner(skb, &in) ? error_to_backend(skb, &cfg, s, &in, act) : LB_NOT_MINE;
 }
 
-static __always_inline bool in_ranges(const struct lb_service *svc, const struct pb_scratch *s)
+/* Whether a client is in the source ranges of a frontend that has any. */
+PB_FUNCTION int in_ranges(const struct pb_scratch *s, __u32 frontend)
 {
-    if (!(svc->flags & LB_F_SOURCE_RANGES))
-        return true;
-    struct lb_range_key k = {.prefixlen = NAT_RANGE_KEY + 128, .frontend = svc->id, .addr = s->saddr};
-    return bpf_map_lookup_elem(&lb_ranges, &k);
+    if (!s)
+        return false;
+    struct lb_range_key k = {.prefixlen = NAT_RANGE_KEY + 128, .frontend = frontend, .addr = s->saddr};
+    return !!bpf_map_lookup_elem(&lb_ranges, &k);
 }
 
 /* To a process of this node: its answers leave through the node's stack and are given the service's address at the device. Where
@@ -440,7 +468,6 @@ static __always_inline bool in_ranges(const struct lb_service *svc, const struct
 PB_FUNCTION int own_process(struct __sk_buff *skb, struct pb_scratch *s, __u32 known)
 {
     struct lb_nat_key k;
-    struct lb_nat m;
     __u64 now = bpf_ktime_get_ns();
     if (!s)
         return PB_DROP_NAT_NO_MAPPING;
@@ -451,16 +478,9 @@ PB_FUNCTION int own_process(struct __sk_buff *skb, struct pb_scratch *s, __u32 k
     if (old && old->expires > now && nat_is(old, s)) {
         nat_until(old, now + nat_lifetime(s));
     } else {
-        int code = nat_make(&k, &m, s, NAT_OWN_PROCESS, now);
+        int code = nat_make(&k, s, NAT_OWN_PROCESS, known, now);
         if (code)
             return code;
-        if (k.bport != s->sport || known) {
-            __be16 before = flow_port(s, known, k.bport);
-            if (before != k.bport) {
-                bpf_map_delete_elem(&lb_nat, &k);
-                k.bport = before;
-            }
-        }
     }
     if (k.bport == s->sport)
         return LB_DONE;
@@ -500,7 +520,8 @@ PB_FUNCTION int to_remote(struct __sk_buff *skb, struct pb_scratch *s, const str
     return forward(skb, s, n, act);
 }
 
-/* A packet for a service: to its backend. LB_NOT_MINE: none of ours; LB_DONE: on with it; or a verdict. */
+/* A packet for a service: to its backend. LB_NOT_MINE: none of ours; LB_DONE: on with it; PB_ANSWERED: nobody is there, which is to be
+ * said; or a verdict. */
 static __always_inline int to_backend(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, int *act)
 {
     struct lb_service_key k = {.addr = s->daddr, .port = s->dport, .proto = s->proto};
@@ -511,16 +532,11 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
         return LB_NOT_MINE;
     if (svc->kind == LB_CLUSTER_IP)
         return PB_DROP_IS_CLUSTER_IP;
-    if (!in_ranges(svc, s))
+    if ((svc->flags & LB_F_SOURCE_RANGES) && !in_ranges(s, svc->id))
         return PB_DROP_NOT_IN_SRC_RANGE;
     int code = lb_flow_backend(cfg, svc, s, &c);
-    if (code != LB_DONE) {
-        if (code == PB_DROP_NO_SERVICE && !(svc->flags & LB_F_EXTERNAL_LOCAL)) {
-            *act = lb_answer(skb, s);
-            pb_set_mark(skb, PB_MARK_NETWORK);
-        }
-        return code;
-    }
+    if (code != LB_DONE)
+        return code == PB_DROP_NO_SERVICE && !(svc->flags & LB_F_EXTERNAL_LOCAL) ? PB_ANSWERED : code;
     struct pb_endpoint *local = bpf_map_lookup_elem(&endpoints, &c.addr);
     struct pb_node_config *n = bpf_map_lookup_elem(&node_config, &zero);
     if (!n || !n->netdev_ifindex)
@@ -546,14 +562,32 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
 PB_STAGE(service_netdev_ingress)
 {
     int act = TC_ACT_SHOT, code = LB_NOT_MINE;
+    if (pb_flags(skb) & PB_F_ICMPERR)
+        return pb_next(skb, cfg);
+    if (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP) {
+        if (may_be_answer(s))
+            code = answer(skb, s, cfg->epoch, &act);
+        if (code == LB_NOT_MINE)
+            code = to_backend(skb, cfg, s, &act);
+    }
+    if (code == PB_ANSWERED)
+        return pb_next(skb, cfg);
+    if (code == LB_NOT_MINE || code == LB_DONE)
+        return pb_skip(skb, cfg);
+    return pb_verdict(skb, cfg, s, code, act);
+}
+
+/* What is seldom: ICMP errors, and packets for a service that nobody serves. */
+PB_STAGE(service_netdev_ingress_aside)
+{
+    int act = TC_ACT_SHOT, code = PB_DROP_NO_SERVICE;
     if (pb_flags(skb) & PB_F_ICMPERR) {
         code = about_request(skb, s, cfg->epoch, &act);
         if (code == LB_NOT_MINE)
             code = about_answer(skb, s, cfg->epoch, &act);
-    } else if ((s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP || s->proto == IPPROTO_SCTP)) {
-        code = answer(skb, cfg, s, &act);
-        if (code == LB_NOT_MINE)
-            code = to_backend(skb, cfg, s, &act);
+    } else {
+        act = lb_answer(skb, s);
+        pb_set_mark(skb, PB_MARK_NETWORK);
     }
     if (code == LB_NOT_MINE || code == LB_DONE)
         return pb_next(skb, cfg);
@@ -563,8 +597,11 @@ PB_STAGE(service_netdev_ingress)
 /* Out of the tunnel: answers for clients outside, and what another node forwards to a pod of this one. */
 PB_STAGE(service_overlay_ingress)
 {
-    int act = TC_ACT_SHOT;
-    int code = pb_flags(skb) & PB_F_ICMPERR ? about_request(skb, s, cfg->epoch, &act) : answer(skb, cfg, s, &act);
+    int act = TC_ACT_SHOT, code = LB_NOT_MINE;
+    if (pb_flags(skb) & PB_F_ICMPERR)
+        code = about_request(skb, s, cfg->epoch, &act);
+    else if (may_be_answer(s))
+        code = answer(skb, s, cfg->epoch, &act);
     if (code == LB_NOT_MINE) {
         if (pb_is_world(skb->cb[PB_CB_SRC]))
             s->set_nat_flags |= LB_NAT_TUNNEL;

@@ -28,11 +28,11 @@ struct pb_carry {
 };
 
 /* The loader ends the reading by this word, as soon as everything has been brought over. */
-static __always_inline bool pb_carry_is_on(const volatile struct pb_stage_cfg *cfg)
+static __always_inline bool pb_carry_is_on(__u32 epoch)
 {
     __u32 zero = 0;
-    __u32 *epoch = bpf_map_lookup_elem(&pb_carrying, &zero);
-    return epoch && PB_READ_ONCE(*epoch) == cfg->epoch;
+    __u32 *carried = bpf_map_lookup_elem(&pb_carrying, &zero);
+    return carried && PB_READ_ONCE(*carried) == epoch;
 }
 
 #define PB_CARRIED(MAP, KEY, VALUE)                                                                                \
@@ -63,19 +63,21 @@ static __always_inline bool pb_carry_is_on(const volatile struct pb_stage_cfg *c
         /* Another CPU may have been faster: its entry stays. */                                                   \
         bpf_map_update_elem(&MAP, key, &v, BPF_NOEXIST);                                                           \
     }                                                                                                              \
-    /* Whether there is an entry now. */                                                                           \
-    PB_FUNCTION int MAP##_carry(const KEY *key)                                                                    \
+    /* Whether there is an entry now. `epoch`: the stage's. */                                                     \
+    PB_FUNCTION int MAP##_carry(const KEY *of, __u32 epoch)                                                        \
     {                                                                                                              \
         _Static_assert(sizeof(KEY) <= PB_CARRY_KEY && sizeof(VALUE) <= PB_CARRY_VALUE, "too large to read through"); \
-        if (!key || !pb_carry_##MAP.active)                                                                        \
+        KEY key;                                                                                                   \
+        if (!of || !pb_carry_##MAP.active || !pb_carry_is_on(epoch))                                               \
             return false;                                                                                          \
-        const __u8 *old = MAP##_in_old(key);                                                                       \
+        key = *of;                                                                                                 \
+        const __u8 *old = MAP##_in_old(&key);                                                                      \
         if (!old)                                                                                                  \
             return false;                                                                                          \
-        MAP##_bring(key, old);                                                                                     \
+        MAP##_bring(&key, old);                                                                                    \
         /* Whoever deletes meanwhile does so in the old map first, then in the new. */                             \
-        if (!MAP##_in_old(key)) {                                                                                  \
-            bpf_map_delete_elem(&MAP, key);                                                                        \
+        if (!MAP##_in_old(&key)) {                                                                                 \
+            bpf_map_delete_elem(&MAP, &key);                                                                       \
             return false;                                                                                          \
         }                                                                                                          \
         return true;                                                                                               \
@@ -83,8 +85,8 @@ static __always_inline bool pb_carry_is_on(const volatile struct pb_stage_cfg *c
     static __always_inline VALUE *MAP##_find(const volatile struct pb_stage_cfg *cfg, const KEY *key)              \
     {                                                                                                              \
         VALUE *found = bpf_map_lookup_elem(&MAP, key);                                                             \
-        if (found || !pb_carry_##MAP.active || !pb_carry_is_on(cfg))                                               \
+        if (found || !pb_carry_##MAP.active)                                                                       \
             return found;                                                                                          \
-        return MAP##_carry(key) ? bpf_map_lookup_elem(&MAP, key) : 0;                                              \
+        return MAP##_carry(key, cfg->epoch) ? bpf_map_lookup_elem(&MAP, key) : 0;                                  \
     }
 #endif

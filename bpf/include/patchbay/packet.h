@@ -26,11 +26,11 @@ struct pb_inner {
     __u32 l4;
 };
 
-/* Parses what an ICMP error (PB_F_ICMPERR) quotes; false when it is not enough to find the connection. */
-static __always_inline bool pb_parse_inner(struct __sk_buff *skb, struct pb_inner *in)
+PB_FUNCTION int pb_read_inner(struct __sk_buff *skb, struct pb_inner *in)
 {
     __u8 l4[8];
-    pb_memset(in, 0, sizeof(*in));
+    if (!in)
+        return false;
     in->l3 = pb_l4_off(skb) + 8;
     if (pb_family(skb) == 4) {
         struct iphdr ip;
@@ -73,6 +73,13 @@ static __always_inline bool pb_parse_inner(struct __sk_buff *skb, struct pb_inne
         return true;
     }
     return false;
+}
+
+/* Parses what an ICMP error (PB_F_ICMPERR) quotes; false when it is not enough to find the connection. */
+static __always_inline bool pb_parse_inner(struct __sk_buff *skb, struct pb_inner *in)
+{
+    pb_memset(in, 0, sizeof(*in));
+    return pb_read_inner(skb, in);
 }
 
 static __always_inline bool pb_icmp_is_request(__u8 proto, __u8 type)

@@ -20,16 +20,19 @@ static __always_inline __u32 pb_l4_check(const struct __sk_buff *skb, __u8 proto
     return proto == IPPROTO_TCP ? l4 + PB_TCP_CHECK : proto == IPPROTO_UDP ? l4 + PB_UDP_CHECK : proto == IPPROTO_ICMPV6 ? l4 + PB_ICMP_CHECK : 0;
 }
 
-/* Another port of TCP or UDP (SCTP: see above), source or destination; 0 or the drop code. A later fragment has none. */
-static __always_inline int pb_rewrite_port(struct __sk_buff *skb, __u8 proto, bool source, __be16 old, __be16 new)
+PB_FUNCTION int pb_write_port(struct __sk_buff *skb, __u8 proto, bool source, __be16 old, __be16 new)
 {
     __u64 mangled;
     __u32 sum = pb_l4_check(skb, proto, &mangled);
-    if (old == new || (pb_flags(skb) & PB_F_FRAG))
-        return 0;
     if (sum && bpf_l4_csum_replace(skb, sum, old, new, mangled | 2) < 0)
         return PB_DROP_CSUM_L4;
     return bpf_skb_store_bytes(skb, pb_l4_off(skb) + (source ? 0 : 2), &new, 2, 0) < 0 ? PB_DROP_WRITE_ERROR : 0;
+}
+
+/* Another port of TCP or UDP (SCTP: see above), source or destination; 0 or the drop code. A later fragment has none. */
+static __always_inline int pb_rewrite_port(struct __sk_buff *skb, __u8 proto, bool source, __be16 old, __be16 new)
+{
+    return old == new || (pb_flags(skb) & PB_F_FRAG) ? 0 : pb_write_port(skb, proto, source, old, new);
 }
 
 /* Another address, source or destination; 0 or the drop code. */

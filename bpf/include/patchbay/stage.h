@@ -19,7 +19,8 @@
  * The verifier walks such a function once for each program that calls it, whoever calls it, and not once more for each way
  * that leads there; and loading a program takes time that grows with the square of its length. At most five arguments: the
  * context, numbers, and pointers to structs that are wholly written, which the function must test for NULL. It returns a
- * number of which the caller knows nothing. No pointer to a stage's constants, and no tail call in there.
+ * number of which the caller knows nothing. No pointer to a stage's constants, and no tail call in there. Keys and values that it
+ * gives to maps are copies of its own on the stack, or in a map: Linux 6.1 takes no others.
  */
 #ifndef PATCHBAY_STAGE_H
 #define PATCHBAY_STAGE_H
@@ -208,6 +209,15 @@ static __always_inline int pb_hole(struct __sk_buff *skb)
 static __always_inline int pb_next(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg)
 {
     bpf_tail_call(skb, &pb_chain, cfg->next);
+    return pb_hole(skb);
+}
+
+/* Past the successor: for a stage of two parts. What most packets need is in the first; the second, PB_STAGE(NAME_aside) at the same
+ * hook, has the order number behind the first's, so that nothing can be between them, and gets only what the first sends there
+ * with pb_next. A stage of seldom needed code costs no packet anything, and keeps programs short. */
+static __always_inline int pb_skip(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg)
+{
+    bpf_tail_call(skb, &pb_chain, cfg->next + 1);
     return pb_hole(skb);
 }
 

@@ -42,12 +42,16 @@ public final class StageBench implements AutoCloseable {
     private static final int NEXT_SLOT = 1;
     private static final int POD_SLOT = 2;
     private static final int STAGE_SLOT = 3;
+    /** Second parts of stages, each followed by a way on: see pb_skip in stage.h. */
+    private static final int ASIDE_SLOT = 4;
+    private static final String ASIDE = "_aside";
     private static final int CODES = 256;
     /** What a stage may cost the verifier, in instructions walked: each change of the node's features loads all stages again. */
     private static final int MOST_VERIFIED = 50_000;
 
     private final Map<String, BpfMap> maps = new LinkedHashMap<>();
     private final List<BpfObject> objects = new ArrayList<>();
+    private final Map<String, Integer> asides = new LinkedHashMap<>();
     private final BpfObject parse;
     private final BpfObject stages;
     private final BpfObject kit;
@@ -73,6 +77,10 @@ public final class StageBench implements AutoCloseable {
         this.kit = load(ObjectSpec.parse(resource("bpf/caught.o")), Map.of());
         maps.get("pb_chain").setProgram(NEXT_SLOT, kit.program("caught_next"));
         maps.get("pb_chain").setProgram(POD_SLOT, kit.program("caught_pod_ingress"));
+        asides.forEach((program, slot) -> {
+            maps.get("pb_chain").setProgram(slot, stages.program(program));
+            maps.get("pb_chain").setProgram(slot + 1, kit.program("caught_next"));
+        });
         this.scratch = layout("pb_scratch");
     }
 
@@ -103,7 +111,8 @@ public final class StageBench implements AutoCloseable {
         for (String program : o.programs().keySet()) {
             String cfg = "pb_cfg_" + program;
             if (o.constants().containsKey(cfg)) {
-                options.constant(cfg + ".epoch", EPOCH).constant(cfg + ".next", NEXT_SLOT).constant(cfg + ".pod_ingress", POD_SLOT);
+                int next = o.programs().containsKey(program + ASIDE) ? asides.computeIfAbsent(program + ASIDE, a -> ASIDE_SLOT + 2 * asides.size()) : NEXT_SLOT;
+                options.constant(cfg + ".epoch", EPOCH).constant(cfg + ".next", next).constant(cfg + ".pod_ingress", POD_SLOT);
                 options.constant(cfg + ".hook", program.endsWith("pod_ingress") || program.equals("deliver") ? 1 : 0);
             }
         }

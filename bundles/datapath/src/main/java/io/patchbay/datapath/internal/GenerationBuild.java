@@ -37,6 +37,8 @@ import org.slf4j.LoggerFactory;
  */
 final class GenerationBuild {
     private static final Logger LOG = LoggerFactory.getLogger(GenerationBuild.class);
+    /** Behind a stage's name: its second part (pb_skip in stage.h). */
+    private static final String ASIDE = "_aside";
 
     /** A map that will take over a name at the switch. */
     record Replacement(String name, BpfMap fresh, CatalogMap handle, Optional<Migration> migration, BpfMap old) {
@@ -164,6 +166,21 @@ final class GenerationBuild {
             }
         }
         plan = Plan.of(whole);
+        for (Plan.Owned o : all) {
+            checkAside(o);
+        }
+    }
+
+    /** A stage's second part, if it has one, must be in the very next place: the first passes over that without looking. */
+    private void checkAside(Plan.Owned o) {
+        String second = o.stage().program() + ASIDE;
+        if (!unit(o.feature(), o.stage().object()).spec().programs().containsKey(second)) {
+            return;
+        }
+        int order = o.stage().order() + 1;
+        if (plan.find(o.feature(), o.stage().object(), second).filter(p -> p.stage().hook() == o.stage().hook() && p.stage().order() == order).isEmpty()) {
+            throw new DatapathException(o + " has a second part, " + second + ", which must have order " + order + " at " + o.stage().hook().text());
+        }
     }
 
     private Unit unit(String feature, String object) {

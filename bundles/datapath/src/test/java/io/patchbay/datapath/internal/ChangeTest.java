@@ -16,6 +16,7 @@ import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.feature.FeatureDescriptor;
 import io.patchbay.api.feature.FeatureDescriptor.Migration;
 import io.patchbay.bpf.BpfIds;
+import io.patchbay.bpf.BpfMap;
 import io.patchbay.bpf.BpfProgram;
 import io.patchbay.bpf.Cgroup2;
 import io.patchbay.datapath.testkit.Compiled;
@@ -37,6 +38,8 @@ import org.junit.jupiter.api.Test;
 class ChangeTest {
     /** Behind the ports that the datapath itself makes keys of. */
     private static final int NO_PORT = 0x10000;
+    /** PB_DROP_POLICY_DENY. */
+    private static final int DENIED = 181;
     private Lab lab;
 
     @BeforeEach
@@ -186,6 +189,35 @@ class ChangeTest {
         assertEquals(2, pipeline().map("forward_table").count());
         UdpStream.Result r = there.stop();
         assertTrue(r.fin() && r.lost() == 0, r.toString());
+    }
+
+    private static GenerationSpec.Part inTwoParts(int... orders) {
+        List<Stage> stages = new ArrayList<>(List.of(new Stage("bpf/marked.o", "marked_pod_egress", Hook.POD_EGRESS, 600)));
+        for (int order : orders) {
+            stages.add(new Stage("bpf/marked.o", "marked_pod_egress_aside", Hook.POD_EGRESS, order));
+        }
+        return Generation.part(Generation.feature("marked", stages, List.of()), Compiled.object("marked", "MARKED_ASIDE"));
+    }
+
+    @Test
+    void aStagesSecondPartGetsOnlyWhatTheFirstSendsThere() throws Exception {
+        for (GenerationSpec.Part wrong : List.of(inTwoParts(), inTwoParts(602), inTwoParts(599))) {
+            String m = refusal(wrong);
+            assertTrue(m.contains("program marked_pod_egress has a second part, marked_pod_egress_aside, which must have order 601 at pod-egress"), m);
+        }
+        Lab.Pod a = lab.pod("a", 1);
+        Lab.Pod b = lab.pod("b", 2);
+        change(inTwoParts(601), Generation.forwarder(Migration.COPY));
+        Generation.fill(pipeline().map("forward_table"), a, b);
+        UdpStream there = UdpStream.start(lab, a, b, 7001, 10_000);
+        Lab.in(a.netns(), "bash", "-c", "for i in 1 2 3; do echo x >/dev/udp/" + b.address() + "/9; done");
+        Ledger l = change(Generation.marked(), Generation.forwarder(Migration.COPY));
+        assertEquals(0, l.faults(), l.toString());
+        UdpStream.Result r = there.stop();
+        assertTrue(r.fin() && r.lost() == 0, r.toString());
+        try (BpfMap out = BpfMap.fromPin(lab.pins().resolve("maps").resolve("pb_out"))) {
+            assertEquals(3, Generation.sum(out, 256 + DENIED), "the second part, of the generation in slot 1");
+        }
     }
 
     @Test
