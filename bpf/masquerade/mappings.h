@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The mappings of one family: its maps and what is done with them. Included once for each, by masquerade.c, which says what a name
- * (NAT) and an address (NAT_ADDR, NAT_SAME, NAT_WHOLE) are there. No guard.
+ * (NAT) and an address (NAT_ADDR, NAT_SAME, NAT_WHOLE) are there, and has places made (NAT_PLACES). No guard.
  */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -15,13 +15,35 @@ struct {
     __type(value, struct NAT(in));
 } NAT(in) SEC(".maps");
 
-/* [n], n below 32: mappings that found a port after n collisions; [32]: none found; [33]: a map was full. */
+/* [n], n below 32: mappings that found a port after n collisions; [32]: none found; [33]: a map was full of living ones. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, PROBES + 2);
     __type(key, __u32);
     __type(value, struct pb_count);
 } NAT(probes) SEC(".maps");
+
+/* A pod's tuple that is over: its mapping is, or has been taken over. Both go, so that a place among the ways is one among the mappings,
+ * of which there are never more. */
+static __always_inline enum pb_place NAT(out_at)(const struct NAT(key) *k, __u64 now)
+{
+    struct NAT(out) *o = bpf_map_lookup_elem(&NAT(out), k);
+    if (!o)
+        return PB_PLACE_EMPTY;
+    struct NAT(key) in = *k;
+    in.local = o->addr;
+    in.lport = o->port;
+    struct NAT(in) *m = bpf_map_lookup_elem(&NAT(in), &in);
+    if (m && NAT_SAME(m->addr, k->local) && m->port == k->lport) {
+        __u64 expires = PB_READ_ONCE(m->expires);
+        if (expires > now || __sync_val_compare_and_swap(&m->expires, expires, NAT_ENDED) != expires)
+            return PB_PLACE_ALIVE;
+        bpf_map_delete_elem(&NAT(in), &in);
+    }
+    bpf_map_delete_elem(&NAT(out), k);
+    return PB_PLACE_ENDED;
+}
+NAT_PLACES;
 
 static __always_inline void NAT(key_of)(struct NAT(key) *k, const struct nat_tuple *t)
 {
@@ -60,14 +82,14 @@ static __always_inline void NAT(seen)(struct NAT(in) *m, const struct pb_scratch
         m->expires = until;
 }
 
-/* Takes a port and makes the mapping, with the address in `result` and the port in it if that is free (0: any). 0, or the drop code. */
+/* Takes a port and makes the mapping, with the address in `result` and the port in it if that is free (0: any). 0, NO_PORT or NO_ROOM. */
 PB_FUNCTION int NAT(allocate)(const struct pb_scratch *s, const struct NAT(key) *out, struct NAT(out) *result, __u64 now)
 {
     struct NAT(key) k;
     struct NAT(in) m;
     __u32 zero = 0;
     if (!s || !out || !result)
-        return PB_DROP_NAT_NO_MAPPING;
+        return NO_PORT;
     struct masq_config *c = bpf_map_lookup_elem(&masq_config, &zero);
     __be16 wanted = result->port;
     k = *out;
@@ -94,8 +116,8 @@ PB_FUNCTION int NAT(allocate)(const struct pb_scratch *s, const struct NAT(key) 
         struct NAT(in) *old = bpf_map_lookup_elem(&NAT(in), &k);
         if (old) {
             /* One that is over is taken by whoever changes its expiry first. */
-            __u64 expires = old->expires;
-            if ((expires <= now || (NAT_SAME(old->addr, m.addr) && old->port == m.port))
+            __u64 expires = PB_READ_ONCE(old->expires);
+            if (expires != NAT_ENDED && (expires <= now || (NAT_SAME(old->addr, m.addr) && old->port == m.port))
                 && __sync_val_compare_and_swap(&old->expires, expires, m.expires) == expires) {
                 old->addr = m.addr;
                 old->port = m.port;
@@ -111,10 +133,8 @@ PB_FUNCTION int NAT(allocate)(const struct pb_scratch *s, const struct NAT(key) 
         }
         at = bpf_get_prandom_u32();
     }
-    if (!taken) {
-        pb_count(&NAT(probes), i < PROBES ? PROBES + 1 : PROBES, 1);
-        return PB_DROP_NAT_NO_MAPPING;
-    }
+    if (!taken)
+        return i < PROBES ? NO_ROOM : NO_PORT;
     pb_count(&NAT(probes), i, 1);
     result->port = k.lport;
     return 0;
@@ -151,13 +171,22 @@ static __always_inline int NAT(mapping)(const struct pb_scratch *s, const struct
     }
     if (pb_draining)
         return -1;
-    int code = NAT(allocate)(s, &out, &result, now);
-    if (code)
-        return code;
+    bool known = o;
+    int failed = NAT(allocate)(s, &out, &result, now);
+    /* Full. What is over makes room; what is alive never does. */
+    if (failed == NO_ROOM && NAT(out_make_room)(now))
+        failed = NAT(allocate)(s, &out, &result, now);
+    if (failed) {
+        pb_count(&NAT(probes), failed == NO_ROOM ? NO_ROOM : NO_PORT, 1);
+        return PB_DROP_NAT_NO_MAPPING;
+    }
     NAT(tell)(to, &result);
-    if (bpf_map_update_elem(&NAT(out), &out, &result, o ? BPF_ANY : BPF_NOEXIST) == 0)
+    if (bpf_map_update_elem(&NAT(out), &out, &result, known ? BPF_ANY : BPF_NOEXIST) == 0) {
+        if (!known)
+            NAT(out_keep)(&out, now);
         return 0;
-    /* Another CPU made one for the same connection meanwhile: that one counts, ours is given back. Or the map is full. */
+    }
+    /* Another CPU made one for the same connection meanwhile: that one counts, ours is given back. Or the map is full of ways. */
     struct NAT(key) mine = out;
     mine.local = result.addr;
     mine.lport = result.port;
@@ -168,8 +197,12 @@ static __always_inline int NAT(mapping)(const struct pb_scratch *s, const struct
         NAT(tell)(to, o);
         return 0;
     }
+    if (NAT(out_make_room)(now) && bpf_map_update_elem(&NAT(out), &out, &result, BPF_NOEXIST) == 0) {
+        NAT(out_keep)(&out, now);
+        return 0;
+    }
     bpf_map_delete_elem(&NAT(in), &mine);
-    pb_count(&NAT(probes), PROBES + 1, 1);
+    pb_count(&NAT(probes), NO_ROOM, 1);
     return PB_DROP_NAT_NO_MAPPING;
 }
 
@@ -198,6 +231,7 @@ static __always_inline bool NAT(pod)(const struct nat_tuple *t, const struct pb_
     return true;
 }
 
+#undef NAT_PLACES
 #undef NAT
 #undef NAT_ADDR
 #undef NAT_SAME

@@ -7,6 +7,7 @@
  * snat4_out leads from the pod's tuple to it. A mapping past its expiry does not exist, whether or not anybody has collected it.
  */
 #include <patchbay/packet.h>
+#include <patchbay/places.h>
 #include <patchbay/ipcache.h>
 #include <patchbay/node_config.h>
 
@@ -14,7 +15,10 @@
 #define NAT_TCP_SYN (60 * PB_SECOND)
 #define NAT_TCP_CLOSING (60 * PB_SECOND) /* as long as the peer may hold the tuple in TIME_WAIT */
 #define NAT_OTHER (60 * PB_SECOND)
+#define NAT_ENDED 1 /* expiry of a mapping that is being deleted: nobody takes it over any more */
 #define PROBES 32
+#define NO_PORT PROBES /* what NAT(allocate) says else, and where it is counted */
+#define NO_ROOM (PROBES + 1)
 #define PORT_MIN 61000
 #define PORT_MAX 65535
 #define ID_REMOTE_NODE 6
@@ -109,11 +113,13 @@ static __always_inline bool nat_is_echo(__u8 proto) { return proto == IPPROTO_IC
 #define NAT_ADDR(A) ((A).w[3])
 #define NAT_SAME(A, B) ((A) == (B))
 #define NAT_WHOLE(TO, A) pb_addr_v4(TO, A)
+#define NAT_PLACES PB_PLACES(snat4_out, struct snat4_key, 131072)
 #include "mappings.h"
 #define NAT(NAME) snat6_##NAME
 #define NAT_ADDR(A) (A)
 #define NAT_SAME(A, B) pb_addr_eq(&(A), &(B))
 #define NAT_WHOLE(TO, A) (*(TO) = (A))
+#define NAT_PLACES PB_PLACES(snat6_out, struct snat6_key, 131072)
 #include "mappings.h"
 
 /* 0: `to` is set; negative: not to be translated; else the drop code. */
