@@ -133,12 +133,25 @@ static __always_inline struct pb_policy_dir *pb_policy_of(struct pb_scratch *s)
     return dir && dir->table_id ? dir : NULL;
 }
 
-/* The peer's class. It refines an identity: where somebody comes in under another (an outsider with a pod's address),
- * the address lends him nothing. */
+static __always_inline bool pb_is_pod(__u32 identity)
+{
+    return identity >= PB_POLICY_FIRST_POD && identity < PB_POLICY_PODS;
+}
+
+/* Whether the tables had the chance to say something about this identity. */
+static __always_inline bool pb_is_known(__u32 identity)
+{
+    __u32 at = identity / 64;
+    __u64 *word = bpf_map_lookup_elem(&policy_known, &at);
+    return word && (PB_READ_ONCE(*word) >> (identity % 64) & 1);
+}
+
+/* The peer's class. It refines an identity: where somebody comes in as no pod (an outsider with a pod's address), the address lends him
+ * nothing. A pod whose labels have just changed may come in under its old identity, while the ipcache has the new one. */
 static __always_inline __u32 pb_class_of(const struct pb_addr *peer, __u32 identity, bool egress)
 {
     struct pb_ipcache_value *v = bpf_map_lookup_elem(&ipcache, peer);
-    if (!v || (!egress && v->identity != identity))
+    if (!v || (!egress && v->identity != identity && !(pb_is_pod(identity) && pb_is_pod(v->identity))))
         return 0;
     return v->peer_class;
 }
@@ -197,13 +210,15 @@ static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s,
 
     s->policy_cookie = f.cookie;
     s->policy_match = f.match;
-    if (f.denied || (!f.allowed && d->closed)) {
+    /* An explicit deny always wins, also one that nobody could write down yet. */
+    bool unknown = !f.denied && (d->identity_shapes & PB_SHAPE_DENY_LABELS) && pb_is_pod(identity) && !pb_is_known(identity);
+    if (f.denied || unknown || (!f.allowed && d->closed)) {
         if (s->ep_flags & (egress ? PB_EP_AUDIT_OUT : PB_EP_AUDIT_IN)) {
             s->policy_action = PB_ACT_AUDIT;
             return 0;
         }
         s->policy_action = PB_ACT_DENY;
-        return f.denied ? PB_DROP_POLICY_DENY : PB_DROP_POLICY;
+        return f.denied ? PB_DROP_POLICY_DENY : unknown ? PB_DROP_INVALID_IDENTITY : PB_DROP_POLICY;
     }
     /* An open direction that no entry concerns has nothing to say. */
     if (f.allowed)

@@ -34,6 +34,8 @@ struct pb_policy_value {
 /* Which shapes of entries occur for a kind of peer: bit n (0-16) = a protocol with n bits of port, bit 17 = any protocol. A
  * mask may name shapes that are gone; never may it lack one that is there. */
 #define PB_SHAPE_ANY_PROTO (1u << 17)
+/* In identity_shapes: a rule denies by labels, whether or not anybody has them now. Who isn't known (policy_known) might. */
+#define PB_SHAPE_DENY_LABELS (1u << 24)
 enum pb_policy_peer { PB_PEER_IDENTITY = 0, PB_PEER_CLASS = 1, PB_PEER_ANY = 2, PB_PEER_KINDS = 3 };
 
 struct pb_policy_direction {
@@ -66,6 +68,17 @@ struct {
     __type(key, __u32);
     __type(value, struct pb_policy_dir);
 } policy_dirs SEC(".maps");
+
+/* The identities of pods that the tables in force know, a bit each. A pod of another node may carry one that its own node has claimed
+ * while nobody here wrote tables: no entry of it says that it isn't denied. */
+#define PB_POLICY_FIRST_POD 256
+#define PB_POLICY_PODS 65536
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, PB_POLICY_PODS / 64);
+    __type(key, __u32);
+    __type(value, __u64);
+} policy_known SEC(".maps");
 
 /* Bit 0: the copy that counts. Bits 1-23: the revision; another one after each change of what is in force, by the same store
  * where that is a switch. The copy is one bit of one byte, which no way of storing can tear; of the rest see policy_sealed. */

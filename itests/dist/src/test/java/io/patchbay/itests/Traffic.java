@@ -57,8 +57,12 @@ final class Traffic implements AutoCloseable {
     /** Once the port is bound: a call before that would be answered by ICMP, which is a packet more. */
     private void answer(String title, Lab.Pod to, boolean six, int port, int pps) {
         start(title + ", answering", to, true, "udp-duplex", "--listen", (six ? "[::]:" : "0.0.0.0:") + port, "--pps", String.valueOf(pps), "--until-signal");
+        listens(title, to, six, port);
+    }
+
+    private static void listens(String title, Lab.Pod pod, boolean six, int port) {
         String bound = String.format(":%04X ", port);
-        Await.that(title + " listens", () -> Run.of("nsenter", "--net=/run/netns/" + to.netns(), "--", "cat", six ? "/proc/net/udp6" : "/proc/net/udp").ok().contains(bound));
+        Await.that(title + " listens", () -> Run.of("nsenter", "--net=/run/netns/" + pod.netns(), "--", "cat", six ? "/proc/net/udp6" : "/proc/net/udp").ok().contains(bound));
     }
 
     /** A {@link #duplex} that ends by itself. */
@@ -76,6 +80,13 @@ final class Traffic implements AutoCloseable {
     /** New connections that policy must refuse, each of them, all the time. */
     Traffic refused(String title, Lab.Pod from, String to) {
         return start(REFUSED + title, from, true, "tcp-crr", "--to", to, "--cps", "20", "--timeout-ms", "500", "--until-signal");
+    }
+
+    /** Datagrams that policy must refuse, each of them, all the time: somebody listens for them and hears none. */
+    Traffic refusedUdp(String title, Lab.Pod from, Lab.Pod to, int port, int pps) {
+        start(REFUSED + title + ", listening", to, true, "udp-recv", "--listen", "0.0.0.0:" + port);
+        listens(title, to, false, port);
+        return start(REFUSED + title, from, true, "udp-send", "--to", to.address() + ":" + port, "--pps", String.valueOf(pps), "--no-hello", "--wait-ms", "100", "--until-signal");
     }
 
     /** Ends all, callers before those who answer, and returns the reports by title. */
@@ -97,7 +108,10 @@ final class Traffic implements AutoCloseable {
             Sender s = stream.getValue();
             try {
                 if (!s.process.waitFor(END_SECONDS, TimeUnit.SECONDS)) {
-                    throw new AssertionError(title + " does not end");
+                    // One that answers has not heard its caller's last word: what it has to say of that is worth more than that it waits.
+                    s.process.destroy();
+                    s.process.waitFor(END_SECONDS, TimeUnit.SECONDS);
+                    throw new AssertionError(title + " does not end by itself: " + (Files.exists(s.report) ? Files.readString(s.report) : "") + "; before it: " + reports);
                 }
                 if (s.process.exitValue() != 0) {
                     throw new AssertionError(title + " could not run: " + Files.readString(s.said));
@@ -138,20 +152,26 @@ final class Traffic implements AutoCloseable {
     private static Map<String, JsonObject> clean(Map<String, JsonObject> all) {
         Map<String, JsonObject> reports = new LinkedHashMap<>(all);
         reports.keySet().removeIf(t -> t.startsWith(REFUSED));
-        all.forEach((title, r) -> {
-            if (title.startsWith(REFUSED) && (r.getInt("connected") != 0 || r.getInt("attempts") == 0)) {
-                throw new AssertionError(title + ": " + r);
-            }
-        });
+        List<String> let = all.entrySet().stream().filter(e -> e.getKey().startsWith(REFUSED) && !isRefused(e.getValue())).map(e -> e.getKey() + ": " + e.getValue()).toList();
         List<String> unclean = reports.entrySet().stream().filter(e -> !e.getValue().getBoolean("clean")).map(e -> e.getKey() + ": " + e.getValue()).toList();
-        if (!unclean.isEmpty()) {
-            throw new AssertionError("traffic suffered:\n  " + String.join("\n  ", unclean));
+        if (!let.isEmpty() || !unclean.isEmpty()) {
+            throw new AssertionError((let.isEmpty() ? "" : "let through:\n  " + String.join("\n  ", let) + "\n")
+                    + (unclean.isEmpty() ? "" : "traffic suffered:\n  " + String.join("\n  ", unclean)));
         }
         List<String> idle = reports.entrySet().stream().filter(e -> amount(e.getValue()) == 0).map(Map.Entry::getKey).toList();
         if (!idle.isEmpty()) {
             throw new AssertionError("there was no traffic at all: " + idle);
         }
         return reports;
+    }
+
+    /** Of one who tries: that it has tried, and got nowhere. Of one who listens: that nothing came. */
+    private static boolean isRefused(JsonObject report) {
+        return switch (report.getString("mode")) {
+            case "udp-recv" -> report.getJsonNumber("datagrams_in").longValue() == 0;
+            case "udp-send" -> report.getJsonNumber("sent").longValue() > 0;
+            default -> report.getJsonNumber("connected").longValue() == 0 && report.getJsonNumber("attempts").longValue() > 0;
+        };
     }
 
     static long amount(JsonObject report) {

@@ -4,6 +4,7 @@ import io.patchbay.api.cluster.Namespace;
 import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.Prefix;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -29,6 +30,9 @@ public interface Identities {
 
     /** All that are known: reserved, claimed by any node, local CIDR identities. */
     Map<Integer, LabelSet> all();
+
+    /** How long this agent has known the number; zero for one that it does not know. Other nodes with a running agent have known it about as long. */
+    Duration knownFor(int identity);
 
     /** Whether the world is told apart by family, world-ipv4 (9) and world-ipv6 (10), as with both families on; else it is world (2). */
     boolean worldByFamily();

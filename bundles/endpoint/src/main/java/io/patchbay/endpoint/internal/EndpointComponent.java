@@ -8,6 +8,7 @@ import io.patchbay.api.endpoint.Endpoint;
 import io.patchbay.api.endpoint.EndpointStep;
 import io.patchbay.api.endpoint.Endpoints;
 import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.feature.Features;
 import io.patchbay.api.feature.Scope;
 import io.patchbay.api.identity.Identities;
 import io.patchbay.api.identity.Ipcache;
@@ -72,6 +73,7 @@ public final class EndpointComponent implements Endpoints {
     private Set<Integer> suspects = Set.of();
     private volatile LocalNode node;
     private volatile AddressPool pool;
+    private volatile Features features;
 
     @Activate
     public EndpointComponent(@Reference(target = "(patchbay.feature=endpoint)") FeatureRuntime runtime, @Reference ClusterTables tables,
@@ -90,7 +92,7 @@ public final class EndpointComponent implements Endpoints {
         this.restore = new Restore(store, devices, kernel, ipcache, table, maker);
         this.host = new NodeEndpoint(tables, table);
         this.pods = new PodChanges(tables, identities, ipcache, table, log, steps, workers, held, scope,
-                runtime.duration("identity-grace"));
+                runtime.duration("identity-grace"), this::missing);
     }
 
     @Activate
@@ -132,6 +134,21 @@ public final class EndpointComponent implements Endpoints {
 
     void unbindStep(EndpointStep step) {
         steps.remove(step);
+    }
+
+    @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
+    void bindFeatures(Features f) {
+        features = f;
+    }
+
+    void unbindFeatures(Features f) {
+        if (features == f) features = null;
+    }
+
+    /** Enabled features that have a part in every endpoint and do not run. */
+    private List<String> missing() {
+        Features f = features;
+        return f == null ? List.of("the features are being set up") : f.missingForAdd();
     }
 
     private void hostAddresses(LocalNode n) {

@@ -56,13 +56,12 @@ final class EndpointMaker {
         this.held = held;
     }
 
-    /** An endpoint as its record and the kernel's entry say. @param entry null: not in the kernel */
+    /** An endpoint as its record and the kernel's entry say: without labels, which it has from its identity's row ({@link PodChanges}). @param entry null: not in the kernel */
     Endpoint endpoint(EndpointRecord r, int ifindex, MapEntry entry) {
         int identity = entry == null ? 0 : entry.identity();
-        LabelSet labels = identities.labels(identity).orElse(LabelSet.empty());
         boolean complete = entry != null && entry.ifindex() == ifindex && (entry.flags() & MapEntry.NOT_READY) == 0;
         return new Endpoint(r.id(), r.containerId(), r.namespace(), r.pod(), r.podUid(), r.addresses(), ifindex, r.device(),
-                MacAddress.parse(r.mac()).toBytes(), MacAddress.parse(r.hostMac()).toBytes(), r.netns(), identity, labels, Map.of(), Map.of(),
+                MacAddress.parse(r.mac()).toBytes(), MacAddress.parse(r.hostMac()).toBytes(), r.netns(), identity, LabelSet.empty(), Map.of(), Map.of(),
                 entry == null ? 0 : entry.policyId(), entry == null ? MapEntry.NOT_READY : entry.flags(),
                 complete ? Endpoint.State.READY : Endpoint.State.RESTORING);
     }

@@ -3,6 +3,7 @@ package io.patchbay.endpoint.internal;
 import static io.patchbay.endpoint.internal.Workers.await;
 
 import io.patchbay.api.cluster.Change;
+import io.patchbay.api.cluster.CiliumIdentity;
 import io.patchbay.api.cluster.ClusterTables;
 import io.patchbay.api.cluster.Namespace;
 import io.patchbay.api.cluster.ObjectKey;
@@ -24,6 +25,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -42,10 +44,14 @@ final class PodChanges {
     private final Set<Integer> held;
     private final Scope scope;
     private final Duration grace;
+    private final Supplier<List<String>> missing;
 
-    /** @param grace how long an identity that an endpoint no longer has stays known */
+    /**
+     * @param grace   how long other nodes have to learn of a new identity before an endpoint has it, and how long one that it no longer has stays known
+     * @param missing features that an endpoint needs and that do not run
+     */
     PodChanges(ClusterTables tables, Identities identities, Ipcache ipcache, EndpointTable table, EndpointLog log, Steps steps, Workers workers,
-            Set<Integer> held, Scope scope, Duration grace) {
+            Set<Integer> held, Scope scope, Duration grace, Supplier<List<String>> missing) {
         this.tables = tables;
         this.identities = identities;
         this.ipcache = ipcache;
@@ -56,11 +62,21 @@ final class PodChanges {
         this.held = held;
         this.scope = scope;
         this.grace = grace;
+        this.missing = missing;
     }
 
     void follow() {
         follow(tables.pods(), touched -> e -> touched.contains(new ObjectKey(e.namespace(), e.pod())));
         follow(tables.namespaces(), touched -> e -> touched.contains(e.namespace()));
+        follow(tables.identities(), touched -> e -> false); // only for the first snapshot: refreshAll waits for it
+    }
+
+    /** One that was restored has no labels yet. What its identity stands for says what it was; its pod may have others by now. */
+    private Endpoint inform(Endpoint e, Optional<LabelSet> now) {
+        if (!e.labels().isEmpty() || e.identity() == 0) return e;
+        Optional<LabelSet> labels = tables.identities().get((long) e.identity()).map(CiliumIdentity::labels).or(() -> now);
+        labels.ifPresent(l -> table.update(e.id(), "", x -> x.withIdentity(x.identity(), l)));
+        return table.get(e.id()).orElse(e);
     }
 
     private interface About<K> {
@@ -85,7 +101,7 @@ final class PodChanges {
     }
 
     private void refreshAll() {
-        if (tables.pods().snapshot().isSynced() && tables.namespaces().snapshot().isSynced()) table.list().forEach(e -> refresh(e.id()));
+        if (tables.pods().snapshot().isSynced() && tables.namespaces().snapshot().isSynced() && tables.identities().snapshot().isSynced()) table.list().forEach(e -> refresh(e.id()));
     }
 
     private void refresh(int id) {
@@ -105,12 +121,15 @@ final class PodChanges {
         });
     }
 
-    /** The new identity is in force for peers and for the pod before its packets carry it; the old one stays known for a while. */
+    /**
+     * The new identity is in force for peers, those of other nodes too, and for the pod before its packets carry it; the old one stays known for a while.
+     */
     private void refreshNow(int id) throws Exception {
-        Endpoint e = table.get(id).orElse(null);
-        if (e == null || e.state() == Endpoint.State.DISCONNECTING) return;
-        Pod pod = tables.pods().get(new ObjectKey(e.namespace(), e.pod())).orElse(null);
-        Namespace namespace = tables.namespaces().get(e.namespace()).orElse(null);
+        Endpoint found = table.get(id).orElse(null);
+        if (found == null || found.state() == Endpoint.State.DISCONNECTING) return;
+        Pod pod = tables.pods().get(new ObjectKey(found.namespace(), found.pod())).orElse(null);
+        Namespace namespace = tables.namespaces().get(found.namespace()).orElse(null);
+        Endpoint e = inform(found, pod == null || namespace == null ? Optional.empty() : Optional.of(identities.labelsOf(pod, namespace)));
         if (pod == null || namespace == null) return;
         if (!pod.uid().isEmpty() && !e.podUid().isEmpty() && !pod.uid().equals(e.podUid())) return; // its successor of the same name
         Map<String, Integer> ports = EndpointMaker.ports(pod);
@@ -120,8 +139,21 @@ final class PodChanges {
         LabelSet labels = identities.labelsOf(pod, namespace);
         boolean complete = e.state() == Endpoint.State.READY;
         if (held.contains(id) && labels.equals(e.labels()) && complete) return;
+        if (!labels.equals(e.labels()) && !missing.get().isEmpty()) {
+            // Who doesn't run can't say what the new identity may: while policy is away, no table denies it anything.
+            LOG.debug("Endpoint {} keeps identity {}: {}", id, e.identity(), missing.get());
+            scope.later(AGAIN, () -> refresh(id));
+            return;
+        }
         int number = await(identities.acquire(labels), "the identity of " + e.name());
         int before = e.identity();
+        boolean others = tables.nodes().snapshot().rows().size() > 1;
+        Duration early = grace.minus(identities.knownFor(number));
+        if (others && before != 0 && number != before && early.compareTo(Duration.ZERO) > 0) {
+            identities.release(number);
+            scope.later(early, () -> refresh(id));
+            return;
+        }
         boolean wasHeld = !held.add(id);
         if (wasHeld && number == before) identities.release(number); // one reference is enough
         if (number == before && complete) {

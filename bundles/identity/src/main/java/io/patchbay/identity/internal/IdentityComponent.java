@@ -31,6 +31,7 @@ import io.patchbay.api.reconcile.Reconcilers;
 import io.patchbay.api.status.StatusRow;
 import io.patchbay.api.status.StatusSource;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
@@ -325,7 +326,7 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
                     }
                 };
                 if (error == null) scope.executor().execute(again);
-                else scope.later(java.time.Duration.ofSeconds(1), again);
+                else scope.later(Duration.ofSeconds(1), again);
             });
             return;
         }
@@ -450,6 +451,11 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     @Override
     public Map<Integer, LabelSet> all() {
         return registry.all();
+    }
+
+    @Override
+    public Duration knownFor(int identity) {
+        return registry.knownFor(identity);
     }
 
     @Override

@@ -7,6 +7,7 @@ import io.patchbay.api.labels.IdentityLabels;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.Prefix;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -39,6 +40,8 @@ final class IdentityRegistry {
     private boolean dualStack;
     private final Map<Integer, LabelSet> known = new TreeMap<>(ReservedIdentity.all());
     private final Map<LabelSet, Integer> numbers = new HashMap<>();
+    /** Since when a number of the cluster has had the labels that it has, {@link System#nanoTime}. */
+    private final Map<Integer, Long> since = new HashMap<>();
     private final Set<Integer> rows = new HashSet<>();
     private final Map<Integer, Integer> references = new HashMap<>();
     private final Map<LabelSet, CompletableFuture<Integer>> claiming = new HashMap<>();
@@ -114,6 +117,7 @@ final class IdentityRegistry {
     private void know(int number, LabelSet labels, Map<Integer, Optional<LabelSet>> changes) {
         LabelSet before = known.put(number, labels);
         if (labels.equals(before)) return;
+        since.put(number, System.nanoTime());
         if (before != null) numbers.remove(before, number);
         // several numbers for one set can only come from elsewhere; the lowest is used everywhere
         numbers.merge(labels, number, Math::min);
@@ -125,6 +129,7 @@ final class IdentityRegistry {
         rows.remove(number);
         if (references.getOrDefault(number, 0) > 0) return;
         LabelSet labels = known.remove(number);
+        since.remove(number);
         if (labels == null) return;
         numbers.remove(labels, number);
         changes.put(number, Optional.empty());
@@ -222,6 +227,11 @@ final class IdentityRegistry {
 
     synchronized Map<Integer, LabelSet> all() {
         return new TreeMap<>(known);
+    }
+
+    synchronized Duration knownFor(int number) {
+        Long begin = since.get(number);
+        return begin == null ? Duration.ZERO : Duration.ofNanos(System.nanoTime() - begin);
     }
 
     synchronized int references(int number) {

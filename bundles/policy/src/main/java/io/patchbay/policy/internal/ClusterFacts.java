@@ -1,14 +1,17 @@
 package io.patchbay.policy.internal;
 
+import io.patchbay.api.cluster.CiliumIdentity;
 import io.patchbay.api.cluster.ClusterSnapshot;
 import io.patchbay.api.cluster.ClusterTables;
 import io.patchbay.api.cluster.EndpointSlice;
 import io.patchbay.api.cluster.Namespace;
 import io.patchbay.api.cluster.Node;
+import io.patchbay.api.cluster.ObjectKey;
 import io.patchbay.api.cluster.Pod;
 import io.patchbay.api.cluster.Service;
 import io.patchbay.api.cluster.TableIndex;
 import io.patchbay.api.cluster.policy.PolicyObject;
+import io.patchbay.api.endpoint.Endpoint;
 import io.patchbay.api.identity.Identities;
 import io.patchbay.api.labels.Label;
 import io.patchbay.api.labels.LabelSet;
@@ -106,6 +109,19 @@ final class ClusterFacts {
         List<IpAddress> all = new ArrayList<>(n.internalIps());
         for (Prefix cidr : n.podCidrs()) all.add(cidr.isSingle() ? cidr.address() : cidr.address().plus(1));
         return all;
+    }
+
+    /** An endpoint that says nothing of its pod, as the rows of its identity and its pod have it. */
+    Endpoint whole(Endpoint found) {
+        ClusterSnapshot now = tables.snapshot();
+        Optional<Pod> pod = now.pods().get(new ObjectKey(found.namespace(), found.pod()))
+                .filter(p -> p.uid().isEmpty() || found.podUid().isEmpty() || p.uid().equals(found.podUid()));
+        Map<String, Integer> ports = new HashMap<>();
+        pod.ifPresent(p -> p.ports().forEach(x -> {
+            if (!x.name().isEmpty()) ports.putIfAbsent(x.protocol().name() + "/" + x.name(), x.number());
+        }));
+        Optional<LabelSet> labels = now.identities().get((long) found.identity()).map(CiliumIdentity::labels).or(() -> pod.map(p -> labels(now, p)));
+        return labels.map(l -> found.withIdentity(found.identity(), l).withPod(found.annotations(), ports)).orElse(found);
     }
 
     /** Addresses inside the cluster. */

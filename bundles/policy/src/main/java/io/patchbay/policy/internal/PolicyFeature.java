@@ -120,7 +120,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         this.scope = runtime.scope("policy");
         this.executor = scope.executor();
         this.controller = scope.closing(controllers.register("policy-tables"));
-        this.kernel = new KernelTables(runtime.map("policy"), runtime.map("policy_dirs"), runtime.map("policy_select"), runtime.map("policy_sealed"), grace, options.sctp());
+        this.kernel = new KernelTables(runtime.map("policy"), runtime.map("policy_dirs"), runtime.map("policy_known"), runtime.map("policy_select"), runtime.map("policy_sealed"), grace, options.sctp());
         this.cookies = new Cookies(kernel.lastCookie());
         this.control = new PolicyControl(new Node(), executor, kernel, options, cookies, ipcache.classes());
         this.used = kernel.used();
@@ -301,6 +301,11 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         @Override
         public Map<IpAddress, PeerFact> facts() {
             return facts.addresses();
+        }
+
+        @Override
+        public Endpoint whole(Endpoint found) {
+            return facts.whole(found);
         }
 
         @Override

@@ -73,6 +73,9 @@ class ControlTest {
         int nextPrefix = (1 << 24) + 1;
         PolicyControl control;
         KernelTables kernel;
+        /** When prefixes and peer classes are in the kernel. */
+        CompletableFuture<Void> prefixesDone = CompletableFuture.completedFuture(null);
+        CompletableFuture<Void> classesDone = CompletableFuture.completedFuture(null);
 
         Node() {
             identities.put(1, LabelSet.of(Label.reserved("host")));
@@ -104,7 +107,15 @@ class ControlTest {
         }
 
         void apply(String name, String spec) {
-            String doc = "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: " + name + ", namespace: a}, spec: " + spec + "}";
+            apply(name, "cilium.io/v2, kind: CiliumNetworkPolicy", spec);
+        }
+
+        void applyNetworkPolicy(String name, String spec) {
+            apply(name, "networking.k8s.io/v1, kind: NetworkPolicy", spec);
+        }
+
+        private void apply(String name, String kind, String spec) {
+            String doc = "{apiVersion: " + kind + ", metadata: {name: " + name + ", namespace: a}, spec: " + spec + "}";
             try {
                 PolicyObject p = (PolicyObject) ClusterDecoder.standard().decode("test", doc.getBytes(StandardCharsets.UTF_8)).get(0).row();
                 policies.put(p.key(), p);
@@ -134,6 +145,12 @@ class ControlTest {
         }
 
         @Override
+        public Endpoint whole(Endpoint found) {
+            LabelSet labels = identities.get(found.identity());
+            return labels == null ? found : found.withIdentity(found.identity(), labels).withPod(Map.of(), Map.of("TCP/http", 8080));
+        }
+
+        @Override
         public CompletableFuture<?> requirePrefixes(Set<Prefix> wanted) {
             Map<Integer, Optional<LabelSet>> changes = new LinkedHashMap<>();
             for (Prefix p : wanted) {
@@ -152,19 +169,18 @@ class ControlTest {
                 control.identities(gone);
             }
             CompletableFuture<?> told = changes.isEmpty() ? CompletableFuture.completedFuture(null) : control.identities(changes);
-            return told.thenRun(() -> prefixes.forEach(programs::prefix));
+            return told.thenCombine(prefixesDone, (x, y) -> null).thenRun(() -> prefixes.forEach(programs::prefix));
         }
 
         @Override
         public CompletableFuture<?> classify(Map<IpAddress, Integer> classes) {
-            classes.forEach((a, n) -> {
+            return classesDone.thenRun(() -> classes.forEach((a, n) -> {
                 if (n == 0) peerClasses.remove(a);
                 else peerClasses.put(a, n);
                 MapHandle m = programs.map("ipcache");
                 Struct key = new Struct(m.key()).set("", a);
                 m.put(key, m.lookup(key).orElseGet(() -> new Struct(m.value())).set("peer_class", n));
-            });
-            return CompletableFuture.completedFuture(null);
+            }));
         }
 
         @Override
@@ -216,6 +232,7 @@ class ControlTest {
         KernelTables t = programs.tables(false);
         t.inForce().keySet().forEach(t::removeClass);
         t.discard(t.leftovers());
+        t.knowOnly(List.of());
     }
 
     private static Endpoint endpoint(int policyId, LabelSet labels, int identity, Map<String, Integer> ports) {
@@ -241,6 +258,15 @@ class ControlTest {
 
     private static int in(int port) {
         return programs.run(Programs.POD_INGRESS, Programs.packet(CLI, WEB, 6, port));
+    }
+
+    /** What came of a packet that comes in as this identity, which may not be that of its address. */
+    private static int in(byte[] packet, int identity) {
+        int[] before = programs.codes(Programs.POD_INGRESS);
+        programs.ingressAs(packet, identity);
+        int[] after = programs.codes(Programs.POD_INGRESS);
+        for (int i = 0; i < after.length; i++) if (after[i] != before[i]) return i;
+        throw new IllegalStateException("no verdict was counted");
     }
 
     private static int out(IpAddress to, int port) {
@@ -281,6 +307,78 @@ class ControlTest {
         assertEquals(entries - 2, node.kernel.used(), "one entry each: a deny replaces an allow of the same key");
     }
 
+    /** A pod of another node may have an identity of which this node has not heard: its agent is away, or a moment behind. */
+    @Test
+    void whoIsNotKnownMayBeWhomARuleDenies() {
+        Node node = node();
+        String allButBad = "{endpointSelector: {matchLabels: {app: web}}, ingress: [{fromEntities: [all]}], ingressDeny: [{fromEndpoints: [{matchLabels: {app: bad}}]}]}";
+        node.apply("p", allButBad);
+        assertEquals(Programs.PASSED, in(80));
+        node.publish(CLI, OTHER_ID);
+        assertEquals(171, in(80), "nobody says who that is");
+        node.control.identities(Map.of(OTHER_ID, Optional.of(pod("other")), 3001, Optional.of(pod("bad"))));
+        assertEquals(Programs.PASSED, in(80));
+        node.publish(CLI, 3001);
+        assertEquals(181, in(80));
+        // an agent that starts knows what the tables that it finds know, until its own are in force
+        node.identities.put(3002, pod("bad"));
+        node.identities.put(3001, pod("bad"));
+        node.synced = false;
+        node.start();
+        node.meetEverybody();
+        assertFalse(node.control.opened().isDone());
+        assertEquals(181, in(80));
+        node.publish(CLI, 3002);
+        assertEquals(171, in(80), "the tables in force are those of before");
+        node.publish(CLI, CLI_ID);
+        assertEquals(Programs.PASSED, in(80));
+        node.synced = true;
+        node.control.wake();
+        node.grace();
+        node.publish(CLI, 3002);
+        assertEquals(181, in(80));
+        node.control.identities(Map.of(3002, Optional.empty()));
+        node.grace();
+        assertEquals(171, in(80), "it has gone");
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, ingress: [{fromEntities: [all]}]}");
+        assertEquals(Programs.PASSED, in(80), "no rule denies labels");
+    }
+
+    /** Pods change while a change of rules is under way: who looks second finds nothing to do, but what the first has begun isn't there yet. */
+    @Test
+    void rulesWaitForClassesThatAreOnTheirWay() {
+        Node node = node();
+        node.facts.put(CLI, new PeerFact(pod("cli"), Map.of()));
+        node.prefixesDone = new CompletableFuture<>();
+        node.classesDone = new CompletableFuture<>();
+        node.applyNetworkPolicy("p", "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: 10.0.1.0/24}}]}]}");
+        node.control.addressesChanged();
+        node.prefixesDone.complete(null);
+        assertEquals(Map.of(), node.peerClasses);
+        assertEquals(Programs.PASSED, in(80), "the rule isn't in force yet");
+        node.classesDone.complete(null);
+        assertEquals(1, node.control.inForce().policies().size());
+        assertEquals(Programs.PASSED, in(80));
+        programs.address(CLI, CLI_ID, 0);
+        assertEquals(133, in(80), "it is the class that passes");
+    }
+
+    /** A pod whose labels have changed comes in under its old identity for a while; rules about its address hold. */
+    @Test
+    void anAddressKeepsItsClassWhileItsPodChangesItsIdentity() {
+        Node node = node();
+        node.identities.put(OTHER_ID, pod("other"));
+        node.control.identities(Map.of(OTHER_ID, Optional.of(pod("other"))));
+        node.facts.put(CLI, new PeerFact(pod("cli"), Map.of()));
+        node.applyNetworkPolicy("p", "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: 10.0.1.0/24}}]}]}");
+        assertNull(node.problem());
+        assertEquals(1, node.peerClasses.size());
+        byte[] packet = Programs.packet(CLI, WEB, 6, 80);
+        assertEquals(Programs.PASSED, in(packet, CLI_ID));
+        assertEquals(Programs.PASSED, in(packet, OTHER_ID));
+        assertEquals(133, in(packet, 2), "an outsider with its address");
+    }
+
     @Test
     void prefixesAreThereWhenTheRulesAre() {
         Node node = node();
@@ -312,8 +410,9 @@ class ControlTest {
         assertEquals(Programs.PASSED, out(CLI, 5433));
         node.grace();
         node.withdraw("p");
-        assertEquals(Map.of(), node.peerClasses);
+        assertEquals(1, node.peerClasses.size(), "packets under way may need it");
         node.grace();
+        assertEquals(Map.of(), node.peerClasses);
         assertEquals(0, node.kernel.used());
     }
 
@@ -337,6 +436,7 @@ class ControlTest {
         node.grace();
         node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toNodes: [{}]}]}");
         assertEquals(Programs.PASSED, out(other, 443), "all nodes: by their identity");
+        node.grace();
         assertEquals(Map.of(), node.peerClasses);
         node.withdraw("p");
         node.grace();
@@ -431,6 +531,42 @@ class ControlTest {
         node.withdraw("q");
         assertNull(node.problem(), "what is in force is what is wanted again");
         map.deleteAll(filler.keySet());
+        assertEquals(Programs.PASSED, in(8080));
+    }
+
+    /** Endpoints are found before anybody has said what they are: without labels no policy would select them, and the first tables would open them. */
+    @Test
+    void anEndpointThatSaysNothingYetIsWhatItWas() {
+        Node node = node();
+        node.apply("p", WEB_FROM_CLI);
+        Endpoint known = node.endpoints.get(7);
+        node.endpoints.put(7, known.withIdentity(WEB_ID, LabelSet.empty()).withPod(Map.of(), Map.of()));
+        node.start();
+        node.meetEverybody();
+        assertTrue(node.control.opened().isDone());
+        for (int i = 0; i < 2; i++) {
+            assertEquals(133, in(80));
+            assertEquals(Programs.PASSED, in(8080), "its named port too");
+            assertEquals(known.policyId(), node.endpoints.get(7).policyId());
+            node.put(node.endpoints.get(7)); // still without a word
+            node.grace();
+        }
+        node.put(known.withIdentity(OTHER_ID, pod("other")));
+        assertEquals(Programs.PASSED, in(80), "it says that it is another");
+    }
+
+    @Test
+    void oneThatNobodyKnowsStaysShut() {
+        Node node = node();
+        node.apply("p", WEB_FROM_CLI);
+        node.endpoints.put(7, node.endpoints.get(7).withIdentity(4711, LabelSet.empty()));
+        node.start();
+        node.meetEverybody();
+        assertTrue(node.control.opened().isDone());
+        node.grace();
+        assertEquals(203, in(8080));
+        node.put(node.endpoints.get(7).withIdentity(WEB_ID, pod("web")).withPod(Map.of(), Map.of("TCP/http", 8080)));
+        assertEquals(133, in(80));
         assertEquals(Programs.PASSED, in(8080));
     }
 

@@ -11,8 +11,10 @@ import io.patchbay.policy.internal.model.PolicyOptions;
 import io.patchbay.policy.internal.model.SubjectClass;
 import io.patchbay.policy.internal.table.PolicyMap;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** The real programs as judge: puts a node's tables and addresses into the kernel, and sends the packet. */
 final class KernelJudge implements AutoCloseable {
@@ -43,8 +45,10 @@ final class KernelJudge implements AutoCloseable {
             programs.prefix(Prefix.parse("::/0"), 10);
         }
         view.prefixes.forEach(programs::prefix);
-        for (Cluster.Pod p : view.cluster.pods()) for (IpAddress a : p.addresses()) address(view, a);
-        for (Cluster.Node n : view.cluster.nodes()) for (IpAddress a : n.addresses()) address(view, a);
+        Set<Integer> known = new HashSet<>();
+        for (Cluster.Pod p : view.cluster.pods()) for (IpAddress a : p.addresses()) known.add(address(view, a));
+        for (Cluster.Node n : view.cluster.nodes()) for (IpAddress a : n.addresses()) known.add(address(view, a));
+        tables.knowOnly(known);
         boolean out = direction == Direction.EGRESS;
         int port = c.isIcmp() ? c.icmpType() << 8 | c.icmpCode() : c.port();
         byte[] packet = Programs.packet(out ? subject : peer, out ? peer : subject, c.protocol(), port);
@@ -64,9 +68,10 @@ final class KernelJudge implements AutoCloseable {
         return code == Programs.PASSED ? 0 : code;
     }
 
-    private void address(NodeView view, IpAddress a) {
+    private int address(NodeView view, IpAddress a) {
         int[] ids = view.lookup(a);
         programs.address(a, ids[0], ids[1]);
+        return ids[0];
     }
 
     int packets() {

@@ -166,7 +166,7 @@ final class Programs implements AutoCloseable {
 
     /** The tables in these maps, as an agent that starts finds them. */
     KernelTables tables(boolean sctp) {
-        return new KernelTables(map("policy"), map("policy_dirs"), map("policy_select"), map("policy_sealed"), Rcu::grace, sctp);
+        return new KernelTables(map("policy"), map("policy_dirs"), map("policy_known"), map("policy_select"), map("policy_sealed"), Rcu::grace, sctp);
     }
 
     // ---- what the programs know ------------------------------------------------------------------------------------

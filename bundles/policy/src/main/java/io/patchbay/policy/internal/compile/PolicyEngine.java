@@ -298,6 +298,7 @@ public final class PolicyEngine {
         DirectionTable table = to.map.table(live.grant.direction());
         Grant grant = live.grant;
         boolean deny = grant.deny();
+        if (deny && grant.peers().stream().anyMatch(p -> p instanceof PeerSelector.ByLabels)) table.denyLabels();
         if (grant.ports().isEmpty()) {
             if (grant.anyPeer()) table.put(0, 0, 0, 0, deny, live.cookie);
             for (Selection s : live.peers) s.members.forEach(peer -> table.put(peer, 0, 0, 0, deny, live.cookie));

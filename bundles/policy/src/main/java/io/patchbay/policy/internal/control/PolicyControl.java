@@ -53,8 +53,15 @@ public final class PolicyControl {
         /** Addresses of pods and nodes, from the cluster's tables. */
         Map<IpAddress, PeerFact> facts();
 
+        /**
+         * An endpoint that was found at a start and says nothing of its pod yet: with the labels that its identity stands for, and its pod's named ports.
+         * Unchanged if nobody knows them. Called when the sources have synced.
+         */
+        Endpoint whole(Endpoint found);
+
         CompletableFuture<?> requirePrefixes(Set<Prefix> prefixes);
 
+        /** @return done when the kernel has these, and those of earlier calls */
         CompletableFuture<?> classify(Map<IpAddress, Integer> classes);
 
         CompletableFuture<?> setPolicy(Map<Integer, Integer> policyIds);
@@ -104,6 +111,8 @@ public final class PolicyControl {
     private List<CidrGroup> groups = List.of();
     private AddressDemand demand = NOTHING;
     private Runnable onPrefixes = () -> { };
+    /** Whether the tables in force are this control's: then they speak of all {@link #members}. */
+    private boolean ruling;
     private boolean membersKnown;
     private boolean endpointsKnown;
     private boolean changing;
@@ -158,6 +167,7 @@ public final class PolicyControl {
             members.put(m.number(), m.labels());
             m.cidr().ifPresent(prefixes::add);
         });
+        if (ruling) kernel.know(fresh.stream().map(PeerMember::number).toList());
         for (PeerMember m : relabelled) relabel(m);
         boolean first = !membersKnown;
         membersKnown = true;
@@ -196,6 +206,7 @@ public final class PolicyControl {
             if (!leaving.remove(number)) return;
             LabelSet labels = members.remove(number);
             if (labels != null) cidr(labels).ifPresent(prefixes::remove);
+            kernel.forget(List.of(number));
             kernel.remove(engine.removeMembers(List.of(number)));
         });
     }
@@ -226,7 +237,8 @@ public final class PolicyControl {
         PeerClasses.Plan plan = peers.plan(facts, demand);
         add(plan.fresh());
         plan.fresh().forEach(m -> leaving.remove(m.number()));
-        if (plan.changed().isEmpty()) return CompletableFuture.completedFuture(null);
+        if (plan.changed().isEmpty() && !(demand.classes() && opened.isDone())) return CompletableFuture.completedFuture(null);
+        // Without a change too: what an earlier call has planned may still be on its way to the kernel. At the start there was no earlier one, and the ipcache waits for the tables.
         return world.classify(plan.changed()).thenRunAsync(() -> plan.unused().forEach(this::leave), executor);
     }
 
@@ -260,11 +272,13 @@ public final class PolicyControl {
         }, executor);
     }
 
-    public void endpoint(Endpoint e) {
+    public void endpoint(Endpoint now) {
+        Endpoint e = whole(now);
         Endpoint before = endpoints.put(e.id(), e);
         if (!opened.isDone()) return;
         if (before == null || !before.addresses().equals(e.addresses()) || !before.labels().equals(e.labels())
                 || !before.namedPorts().equals(e.namedPorts())) addressesChanged();
+        if (isBlank(e)) return;
         boolean live = e.policyId() != 0 || e.state() == Endpoint.State.READY || e.state() == Endpoint.State.NOT_READY;
         SubjectClass subject = subject(e);
         if (!live || subject.equals(subjects.get(e.policyId())) && classOf.getOrDefault(e.id(), 0) == e.policyId()) return;
@@ -276,6 +290,18 @@ public final class PolicyControl {
             if (error != null) world.changed(error);
             else release(old);
         }, executor);
+    }
+
+    /** Without labels no policy would select it: it is what it was, until it says what it is. */
+    private Endpoint whole(Endpoint e) {
+        if (!isBlank(e)) return e;
+        Endpoint before = endpoints.get(e.id());
+        if (before != null && !isBlank(before) && before.identity() == e.identity()) return e.withIdentity(e.identity(), before.labels()).withPod(e.annotations(), before.namedPorts());
+        return world.sources().isPresent() ? world.whole(e) : e;
+    }
+
+    private static boolean isBlank(Endpoint e) {
+        return !e.isHost() && e.labels().isEmpty();
     }
 
     public void endpointGone(int id) {
@@ -360,6 +386,7 @@ public final class PolicyControl {
         Next next = world.sources().map(this::next).orElse(null);
         // After a change that could not be enforced there may be nothing to change any more, but prefixes to let go and a problem to take back.
         if (next == null || opened.isDone() && next.isNothing() && !failing) return;
+        if (!opened.isDone()) endpoints.replaceAll((id, e) -> whole(e));
         changing = true;
         again = false;
         demand = engine.demandAfter(next.change);
@@ -409,6 +436,8 @@ public final class PolicyControl {
         } finally {
             if (!done) undo(next, first);
         }
+        if (!ruling) kernel.knowOnly(members.keySet());
+        ruling = true;
         policies = next.policies;
         services = next.services;
         groups = next.groups;
@@ -420,6 +449,7 @@ public final class PolicyControl {
         Set<Integer> taken = new HashSet<>();
         for (Endpoint e : endpoints.values()) if (e.policyId() != 0) taken.add(e.policyId());
         for (Endpoint e : endpoints.values()) {
+            if (isBlank(e)) continue; // nobody knows what it is: it has no table, and neither sends nor receives
             SubjectClass subject = subject(e);
             Integer number = classes.get(subject);
             if (number == null) {
@@ -529,7 +559,8 @@ public final class PolicyControl {
         AddressDemand needed = engine.demand();
         if (needed.equals(demand)) return;
         demand = needed;
-        report(refine());
+        // A packet under way may have chosen the tables of before, which name classes.
+        world.afterGrace(() -> report(refine()));
         report(world.requirePrefixes(wanted(needed)));
     }
 }

@@ -34,8 +34,11 @@ public final class KernelTables {
     public record Side(boolean closed, int identityShapes, int classShapes, int anyShapes) {
         static final Side OPEN = new Side(false, 0, 0, 0);
 
+        /** PB_SHAPE_DENY_LABELS. */
+        private static final int DENY_LABELS = 1 << 24;
+
         static Side of(DirectionTable t) {
-            return new Side(t.enforced(), t.shapes(PeerKind.IDENTITY), t.shapes(PeerKind.CLASS), t.shapes(PeerKind.ANY));
+            return new Side(t.enforced(), t.shapes(PeerKind.IDENTITY) | (t.deniesLabels() ? DENY_LABELS : 0), t.shapes(PeerKind.CLASS), t.shapes(PeerKind.ANY));
         }
 
         Side or(Side o) {
@@ -52,6 +55,7 @@ public final class KernelTables {
 
     private final MapHandle entries;
     private final MapHandle dirs;
+    private final KnownPeers known;
     private final InForce inForce;
     private final Grace grace;
     private final int flags;
@@ -72,7 +76,7 @@ public final class KernelTables {
     private volatile long flips;
 
     /** @param sctp whether SCTP is a known protocol */
-    public KernelTables(MapHandle entries, MapHandle dirs, MapHandle select, MapHandle sealed, Grace grace, boolean sctp) {
+    public KernelTables(MapHandle entries, MapHandle dirs, MapHandle known, MapHandle select, MapHandle sealed, Grace grace, boolean sctp) {
         this.entries = entries;
         this.dirs = dirs;
         this.grace = grace;
@@ -80,6 +84,7 @@ public final class KernelTables {
         this.capacity = entries.maxEntries();
         this.classes = dirs.maxEntries() / 2;
         this.codec = new PolicyCodec(entries.key(), entries.value(), dirs.value());
+        this.known = new KnownPeers(known);
         this.inForce = new InForce(select, sealed);
         dirs.entries().forEach((k, v) -> {
             int at = (int) k.get("");
@@ -233,6 +238,21 @@ public final class KernelTables {
         entries.putAll(allows);
         used += denies.size() + allows.size();
         inForce.store(inForce.copy());
+    }
+
+    /** These identities are what the tables in force speak of, and no others. */
+    public void knowOnly(Collection<Integer> identities) {
+        known.set(identities);
+    }
+
+    /** The tables in force have the entries of these identities too. */
+    public void know(Collection<Integer> identities) {
+        known.change(identities, true);
+    }
+
+    /** Before their entries are removed. */
+    public void forget(Collection<Integer> identities) {
+        known.change(identities, false);
     }
 
     private static Side shape(PolicyEntry e) {

@@ -20,6 +20,7 @@ public final class DirectionTable {
 
     private final Direction direction;
     private boolean enforced;
+    private boolean deniesLabels;
     private long[] keys = new long[16];
     private int[] values = new int[16];
     private int size;
@@ -37,6 +38,15 @@ public final class DirectionTable {
 
     public void enforced(boolean on) {
         enforced = on;
+    }
+
+    /** Whether a rule denies peers by their labels, whether or not anybody has them now. */
+    public boolean deniesLabels() {
+        return deniesLabels;
+    }
+
+    public void denyLabels() {
+        deniesLabels = true;
     }
 
     public Direction direction() {
