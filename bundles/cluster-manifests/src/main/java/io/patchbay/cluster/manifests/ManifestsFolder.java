@@ -5,6 +5,7 @@ import io.patchbay.api.cluster.IdentityClaims;
 import io.patchbay.api.cluster.Node;
 import io.patchbay.api.cluster.ObjectKey;
 import io.patchbay.api.cluster.Service;
+import io.patchbay.api.cluster.policy.PolicyObject;
 import io.patchbay.api.labels.Label;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
@@ -36,6 +37,7 @@ import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /**
  * A cluster in a folder, shared by any number of processes. The layout is described in {@code docs/features/cluster-manifests.md}. Everything
@@ -54,6 +56,7 @@ public final class ManifestsFolder {
     private final Path root;
     private final Path manifests;
     private final Path podStatuses;
+    private final Path policyStatuses;
     private final Path nodes;
     private final Path identities;
 
@@ -102,6 +105,7 @@ public final class ManifestsFolder {
         this.root = root.toAbsolutePath().normalize();
         manifests = this.root.resolve("manifests");
         podStatuses = this.root.resolve("status/pods");
+        policyStatuses = this.root.resolve("status/policies");
         nodes = this.root.resolve("objects/nodes");
         identities = this.root.resolve("objects/ciliumidentities");
         manifestFiles = new FileCache<>(manifests, "manifests", n -> n.endsWith(".yaml") || n.endsWith(".yml") || n.endsWith(".json"),
@@ -598,6 +602,30 @@ public final class ManifestsFolder {
 
     private Path statusFile(ObjectKey pod) {
         return podStatuses.resolve(pod.namespace() + "_" + pod.name() + ".json");
+    }
+
+    /** Publishes which policies a node can't enforce, and why; for its agent. */
+    public void writePolicyStatus(String node, Map<PolicyObject.Key, String> notInForce) throws IOException {
+        Path file = policyStatuses.resolve(node + ".json");
+        if (notInForce.isEmpty() && !Files.exists(file)) return;
+        FolderFiles.write(file, Texts.json(PolicyStatus.of(node, notInForce).toMap()));
+    }
+
+    /** What nodes say of policies that they can't enforce: why, by node, by {@link PolicyStatus#key}. */
+    public Map<String, SortedMap<String, String>> policyStatuses() throws IOException {
+        Map<String, SortedMap<String, String>> all = new HashMap<>();
+        if (!Files.isDirectory(policyStatuses)) return all;
+        List<Path> files;
+        try (Stream<Path> list = Files.list(policyStatuses)) {
+            files = list.filter(f -> isJson(f.getFileName().toString()) && !f.getFileName().toString().startsWith(".")).sorted().toList();
+        }
+        for (Path file : files) {
+            Problems problems = new Problems();
+            PolicyStatus status = PolicyStatus.read("status/policies/" + file.getFileName(), Files.readAllBytes(file), problems);
+            if (!problems.isEmpty() || status == null) throw new IOException(problems.isEmpty() ? file + " is empty" : problems.list().get(0).toString());
+            status.notInForce().forEach((key, why) -> all.computeIfAbsent(key, k -> new TreeMap<>()).put(status.node(), why));
+        }
+        return all;
     }
 
     /** The node exists, and has these addresses (empty: as its manifest says). */

@@ -139,6 +139,20 @@ final class Counters {
         return out(slot, in(slot));
     }
 
+    /** Packets by the verdict that they left with, since the counters were made; hooks of sockets have none. */
+    Map<Hook, Map<Integer, Long>> verdicts() {
+        Map<Integer, Hook> hooks = new java.util.HashMap<>();
+        for (Hook h : Hook.values()) if (!h.isSocket()) hooks.put(h.number(), h);
+        Map<Hook, Map<Integer, Long>> all = new EnumMap<>(Hook.class);
+        out.forEach((k, v) -> {
+            int index = k.order(ByteOrder.nativeOrder()).getInt(0);
+            Hook hook = hooks.get(index / CODES / SLOTS);
+            long packets = hook == null ? 0 : sum(out, v).segments();
+            if (packets != 0) all.computeIfAbsent(hook, h -> new java.util.TreeMap<>()).merge(index % CODES, packets, Long::sum);
+        });
+        return all;
+    }
+
     /** What the guards dropped. */
     Map<Hook, Long> unprocessed() {
         Map<Hook, Long> m = new EnumMap<>(Hook.class);

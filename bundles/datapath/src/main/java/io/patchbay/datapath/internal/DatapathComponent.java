@@ -4,6 +4,7 @@ import io.patchbay.api.datapath.Attachments;
 import io.patchbay.api.datapath.EventSource;
 import io.patchbay.api.datapath.KernelFeatures;
 import io.patchbay.api.datapath.Pipeline;
+import io.patchbay.api.metrics.MetricSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,6 +24,7 @@ import org.osgi.service.component.annotations.Deactivate;
 @Capability(namespace = "osgi.service", attribute = "objectClass:List<String>=\"io.patchbay.api.datapath.Attachments\"")
 @Capability(namespace = "osgi.service", attribute = "objectClass:List<String>=\"io.patchbay.api.datapath.EventSource\"")
 @Capability(namespace = "osgi.service", attribute = "objectClass:List<String>=\"io.patchbay.api.datapath.KernelFeatures\"")
+@Capability(namespace = "osgi.service", attribute = "objectClass:List<String>=\"io.patchbay.api.metrics.MetricSource\"")
 public final class DatapathComponent {
     private final Node node;
     private final List<ServiceRegistration<?>> services = new ArrayList<>();
@@ -34,6 +36,7 @@ public final class DatapathComponent {
         services.add(context.registerService(Pipeline.class, node.pipeline(), null));
         services.add(context.registerService(Attachments.class, node.attachments(), null));
         services.add(context.registerService(EventSource.class, node.events(), null));
+        services.add(context.registerService(MetricSource.class, node.metrics(), null));
     }
 
     private static String property(BundleContext context, String name) {

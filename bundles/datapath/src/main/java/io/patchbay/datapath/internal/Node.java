@@ -4,6 +4,7 @@ import io.patchbay.api.datapath.Attachments;
 import io.patchbay.api.datapath.EventSource;
 import io.patchbay.api.datapath.KernelFeatures;
 import io.patchbay.api.datapath.Pipeline;
+import io.patchbay.api.metrics.MetricSource;
 import io.patchbay.bpf.BpfFs;
 import io.patchbay.netlink.LinkEvent;
 import io.patchbay.netlink.LinkMonitor;
@@ -36,6 +37,7 @@ public final class Node implements AutoCloseable {
     private final Generations generations;
     private final EventRing events;
     private final KernelProbes kernel;
+    private final PacketMetrics metrics;
     private final ScheduledThreadPoolExecutor checks;
     private final AtomicBoolean checkIsDue = new AtomicBoolean();
     /** Devices of which the kernel has told something since the last check. */
@@ -48,6 +50,7 @@ public final class Node implements AutoCloseable {
         boolean done = false;
         try {
             Core core = closing(new Core(pins, own));
+            metrics = new PacketMetrics(core.counters());
             kernel = new KernelProbes(home);
             MapCatalog catalog = closing(new MapCatalog(core.mapPins()));
             checks = new ScheduledThreadPoolExecutor(1, r -> {
@@ -162,6 +165,10 @@ public final class Node implements AutoCloseable {
 
     public KernelFeatures kernel() {
         return kernel;
+    }
+
+    public MetricSource metrics() {
+        return metrics;
     }
 
     @Override

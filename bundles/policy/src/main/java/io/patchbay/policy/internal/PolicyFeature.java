@@ -2,10 +2,12 @@ package io.patchbay.policy.internal;
 
 import io.patchbay.api.cluster.Change;
 import io.patchbay.api.cluster.ClusterTables;
+import io.patchbay.api.cluster.PolicyAnnouncer;
 import io.patchbay.api.cluster.Table;
 import io.patchbay.api.cluster.TableListener;
 import io.patchbay.api.cluster.TableSnapshot;
 import io.patchbay.api.cluster.policy.Direction;
+import io.patchbay.api.cluster.policy.PolicyObject;
 import io.patchbay.api.datapath.Grace;
 import io.patchbay.api.datapath.MapFullException;
 import io.patchbay.api.datapath.MapHandle;
@@ -46,6 +48,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -98,10 +101,14 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     /** Whether the node itself has the audit mode of the configuration. */
     private volatile boolean auditSettled = true;
     private volatile LocalNode node;
+    private volatile PolicyAnnouncer announcer;
+    /** What this node has said of policies that it can't enforce; null: nothing in this run. Of the scope's thread. */
+    private Map<PolicyObject.Key, String> announced;
     private volatile long refused;
     private volatile String problem = "";
     private volatile String summary = "";
     private volatile int used;
+    private volatile long failures;
 
     @Activate
     public PolicyFeature(@Reference(target = "(patchbay.feature=policy)") FeatureRuntime runtime, @Reference ClusterTables tables,
@@ -204,6 +211,16 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         if (node == gone) node = null;
     }
 
+    @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
+    void bindAnnouncer(PolicyAnnouncer now) {
+        announcer = now;
+        scope.executor().execute(this::announce);
+    }
+
+    void unbindAnnouncer(PolicyAnnouncer gone) {
+        if (announcer == gone) announcer = null;
+    }
+
     @Deactivate
     void deactivate() {
         scope.close();
@@ -271,10 +288,27 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     }
 
     private void failed(Throwable e) {
+        failures++;
         if (e instanceof MapFullException) refused++;
         problem = e.getMessage() == null ? e.toString() : e.getMessage();
         controller.failed(e);
         LOG.error("Policy: {}", problem, e);
+    }
+
+    /** Tells with the policies themselves what doesn't fit here; said once, and again when it is other. */
+    private void announce() {
+        PolicyAnnouncer to = announcer;
+        if (to == null || !control.opened().isDone()) return;
+        Map<PolicyObject.Key, String> now = new TreeMap<>();
+        if (!problem.isEmpty()) for (PolicyObject.Key key : facts.notInForce(control.inForce())) now.put(key, problem);
+        if (now.equals(announced)) return;
+        try {
+            to.announcePolicies(now);
+            announced = now;
+        } catch (IOException e) {
+            LOG.warn("The policies' status could not be published, it is tried again: {}", e.toString());
+            scope.later(FIRST_RETRY, () -> executor.execute(this::announce));
+        }
     }
 
     /** Runs what waits for packets under way; one grace period serves all that came before it. */
@@ -334,11 +368,12 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
             summary = control.describe();
             if (error != null) {
                 failed(error);
-                return;
+            } else {
+                problem = "";
+                retry = FIRST_RETRY;
+                controller.succeeded();
             }
-            problem = "";
-            retry = FIRST_RETRY;
-            controller.succeeded();
+            executor.execute(PolicyFeature.this::announce);
         }
 
         @Override
@@ -408,6 +443,22 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     /** Objects of the cluster that the tables in force don't have, or in another version: those being put in force, or that don't fit. */
     List<String> notInForce() {
         return facts.notInForce(control.inForce()).stream().map(Object::toString).toList();
+    }
+
+    /** @param done   changes of rules that are in force @param failed attempts that left in force what was */
+    record Changes(long done, long failed) {
+    }
+
+    Changes changes() {
+        return new Changes(control.inForce().revision(), failures);
+    }
+
+    int usedEntries() {
+        return used;
+    }
+
+    int capacity() {
+        return kernel.capacity();
     }
 
     /** Why the last change could not be put in force; empty if it could. */

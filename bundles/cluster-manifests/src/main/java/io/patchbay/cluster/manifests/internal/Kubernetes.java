@@ -12,12 +12,15 @@ import io.patchbay.api.net.IpAddress;
 import io.patchbay.cluster.manifests.ClusterObjects;
 import io.patchbay.cluster.manifests.Manifest;
 import io.patchbay.cluster.manifests.ManifestsFolder;
+import io.patchbay.cluster.manifests.PolicyStatus;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -41,11 +44,13 @@ final class Kubernetes {
     private final ClusterObjects c;
     private final ManifestsFolder folder;
     private final ManifestsFolder.ManifestTexts texts;
+    private final Map<String, SortedMap<String, String>> notInForce;
 
-    Kubernetes(ClusterObjects objects, ManifestsFolder folder) {
+    Kubernetes(ClusterObjects objects, ManifestsFolder folder) throws IOException {
         this.c = objects;
         this.folder = folder;
         this.texts = folder.new ManifestTexts();
+        this.notInForce = folder.policyStatuses();
     }
 
     /** The kind that a user's word means: kind, plural or short name, in any case. */
@@ -100,6 +105,11 @@ final class Kubernetes {
                 }
                 return new View(kind, false, List.of("LABELS"), items);
             }
+            case "NetworkPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy" -> {
+                for (Manifest m : folder.manifests(kind)) items.add(policy(m));
+                boolean cilium = !kind.equals("NetworkPolicy");
+                return new View(kind, !kind.equals("CiliumClusterwideNetworkPolicy"), cilium ? List.of("VALID", "ENFORCED") : List.of("ENFORCED"), items);
+            }
             default -> {
                 boolean namespaced = false;
                 for (Manifest m : folder.manifests(kind)) {
@@ -110,6 +120,37 @@ final class Kubernetes {
                 return new View(kind, namespaced, List.of(), items);
             }
         }
+    }
+
+    /**
+     * A policy, and what the nodes say of it. One that is not valid is never an object of the cluster: its document is refused. Condition Valid is Cilium's; Enforced, and
+     * the nodes that can't, are there when a node can't.
+     */
+    private Item policy(Manifest m) {
+        SortedMap<String, String> failing = notInForce.getOrDefault(PolicyStatus.key(m.kind(), m.meta().namespace(), m.meta().name()), new TreeMap<>());
+        String enforced = failing.isEmpty() ? "True" : "not on " + String.join(",", failing.keySet());
+        boolean cilium = !m.kind().equals("NetworkPolicy");
+        return new Item(m.meta().namespace(), m.meta().name(), cilium ? List.of("True", enforced) : List.of(enforced), () -> {
+            Map<String, Object> o = base(m.kind(), m.apiVersion(), m.meta().namespace(), m.meta().name(), m.meta().labels(), m.meta().annotations());
+            List<Object> conditions = new ArrayList<>();
+            if (cilium) conditions.add(condition("Valid", "True", "Policy validation succeeded"));
+            Map<String, Object> nodes = new TreeMap<>();
+            failing.forEach((node, why) -> nodes.put(node, Map.of("ok", false, "error", why)));
+            if (!failing.isEmpty()) {
+                conditions.add(condition("Enforced", "False", failing.entrySet().stream().map(e -> e.getKey() + ": " + e.getValue()).collect(Collectors.joining("; "))));
+            }
+            if (!conditions.isEmpty()) part(o, "status").put("conditions", conditions);
+            if (!nodes.isEmpty()) part(o, "status").put("nodes", nodes);
+            return o;
+        });
+    }
+
+    private static Map<String, Object> condition(String type, String status, String message) {
+        Map<String, Object> c = new LinkedHashMap<>();
+        c.put("type", type);
+        c.put("status", status);
+        c.put("message", message);
+        return c;
     }
 
     /** The manifest's object if there is one, with its metadata completed. */

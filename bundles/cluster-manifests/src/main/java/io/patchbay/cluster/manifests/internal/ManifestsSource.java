@@ -2,12 +2,16 @@ package io.patchbay.cluster.manifests.internal;
 
 import io.patchbay.api.cluster.IdentityClaims;
 import io.patchbay.api.cluster.NodeAnnouncer;
+import io.patchbay.api.cluster.PolicyAnnouncer;
 import io.patchbay.api.cluster.TableId;
 import io.patchbay.api.cluster.TableSink;
 import io.patchbay.api.cluster.TableSource;
 import io.patchbay.api.cluster.TableTransaction;
+import io.patchbay.api.cluster.policy.PolicyObject;
 import io.patchbay.api.feature.FeatureRuntime;
 import io.patchbay.api.labels.LabelSet;
+import io.patchbay.api.metrics.Metric;
+import io.patchbay.api.metrics.MetricSource;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.status.StatusRow;
 import io.patchbay.api.status.StatusSource;
@@ -31,8 +35,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Feeds the cluster tables from the folder, claims identities in it, and speaks for this node. */
-@Component(service = {TableSource.class, IdentityClaims.class, NodeAnnouncer.class, StatusSource.class, ManifestsSource.class}, immediate = true)
-public final class ManifestsSource implements TableSource, IdentityClaims, NodeAnnouncer, StatusSource {
+@Component(service = {TableSource.class, IdentityClaims.class, NodeAnnouncer.class, PolicyAnnouncer.class, StatusSource.class, MetricSource.class, ManifestsSource.class}, immediate = true)
+public final class ManifestsSource implements TableSource, IdentityClaims, NodeAnnouncer, PolicyAnnouncer, StatusSource, MetricSource {
     private static final Logger LOG = LoggerFactory.getLogger(ManifestsSource.class);
 
     /** What is read, as Cilium names it: group/version::kind. */
@@ -169,6 +173,17 @@ public final class ManifestsSource implements TableSource, IdentityClaims, NodeA
     @Override
     public void announce(Map<String, String> annotations) throws IOException {
         folder.annotateNode(nodeName, annotations);
+    }
+
+    @Override
+    public void announcePolicies(Map<PolicyObject.Key, String> notInForce) throws IOException {
+        folder.writePolicyStatus(nodeName, notInForce);
+    }
+
+    @Override
+    public List<Metric> metrics() {
+        return List.of(Metric.gauge("patchbay_manifests_problems", "What is wrong in the folder of manifests: while there is anything, its last good state is in force",
+                problems.size() + (failure == null ? 0 : 1)));
     }
 
     @Override

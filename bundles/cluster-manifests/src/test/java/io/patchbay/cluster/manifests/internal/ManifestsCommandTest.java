@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.patchbay.api.cluster.policy.PolicyKind;
+import io.patchbay.api.cluster.policy.PolicyObject;
 import io.patchbay.api.shell.ShellContext;
 import io.patchbay.api.shell.UsageException;
 import io.patchbay.cluster.decode.Problems;
@@ -18,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -106,6 +109,48 @@ class ManifestsCommandTest {
         assertEquals("No resources found\n", call("", "get", "svc").err);
         assertEquals(1, call("", "apply", "-f", directory.resolve("missing.yaml").toString()).exit);
         assertEquals(1, call("# nothing\n", "apply").exit);
+    }
+
+    @Test
+    void aPolicysStatusSaysWhichNodesCantEnforceIt() throws Exception {
+        String spec = "metadata: {name: told}\nspec: {endpointSelector: {}, ingress: [{}]}\n";
+        call("apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\n" + spec + "---\napiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\n" + spec
+                + "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: told}\nspec: {podSelector: {}}\n", "apply");
+        assertEquals("NAMESPACE   NAME   VALID   ENFORCED\ndefault     told   True    True\n", call("", "get", "cnp").out);
+        assertEquals("[{type=Valid, status=True, message=Policy validation succeeded}]", status("cnp").get("conditions").toString());
+
+        ManifestsFolder folder = new ManifestsFolder(directory.resolve("folder"));
+        for (String node : List.of("n1", "n2")) {
+            folder.writePolicyStatus(node, Map.of(new PolicyObject.Key(PolicyKind.CILIUM_NETWORK_POLICY, "default", "told"), "full: \"" + node + "\"",
+                    new PolicyObject.Key(PolicyKind.NETWORK_POLICY, "default", "told"), "full"));
+        }
+        assertEquals("default     told   True    not on n1,n2", call("", "get", "cnp").out.lines().skip(1).findFirst().orElseThrow());
+        assertEquals("default     told   not on n1,n2", call("", "get", "netpol").out.lines().skip(1).findFirst().orElseThrow());
+        assertEquals("told   True    True", call("", "get", "ccnp").out.lines().skip(1).findFirst().orElseThrow());
+        assertEquals("{type=Enforced, status=False, message=n1: full: \"n1\"; n2: full: \"n2\"}", ((List<?>) status("cnp").get("conditions")).get(1).toString());
+        assertEquals("{n1={error=full: \"n1\", ok=false}, n2={error=full: \"n2\", ok=false}}", new TreeMap<>(nodes("cnp")).toString());
+        assertEquals(1, ((List<?>) status("ccnp").get("conditions")).size());
+
+        folder.writePolicyStatus("n2", Map.of());
+        assertEquals("{n1={error=full, ok=false}}", nodes("netpol").toString());
+        folder.writePolicyStatus("n1", Map.of());
+        assertEquals("default     told   True", call("", "get", "netpol").out.lines().skip(1).findFirst().orElseThrow());
+        assertEquals(1, ((List<?>) status("cnp").get("conditions")).size());
+    }
+
+    private Map<?, ?> status(String kind) throws Exception {
+        Object value = Trees.read("json", call("", "get", kind, "told", "-o", "json").out, new Problems()).get(0).value();
+        return (Map<?, ?>) ((Map<?, ?>) value).get("status");
+    }
+
+    private Map<String, Object> nodes(String kind) throws Exception {
+        Map<String, Object> nodes = new TreeMap<>();
+        ((Map<?, ?>) status(kind).get("nodes")).forEach((node, v) -> {
+            Map<String, Object> sorted = new TreeMap<>();
+            ((Map<?, ?>) v).forEach((k, x) -> sorted.put(k.toString(), x));
+            nodes.put(node.toString(), sorted);
+        });
+        return nodes;
     }
 
     @Test
