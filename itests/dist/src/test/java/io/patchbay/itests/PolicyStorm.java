@@ -32,7 +32,7 @@ import org.junit.jupiter.api.Test;
  * {@code -Dpatchbay.storm.seconds} makes it longer, {@code -Dpatchbay.storm.seed} repeats one.
  */
 @Tag("dist")
-class PolicyStormIT {
+class PolicyStorm {
     private static final int SECONDS = Integer.getInteger("patchbay.storm.seconds", 60);
     private static final int EXTRAS = 8;
     private static final int EXTRA_KINDS = 12;
