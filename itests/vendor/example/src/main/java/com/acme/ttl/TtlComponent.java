@@ -33,7 +33,7 @@ public final class TtlComponent implements ShellCommand, StatusSource {
 
     private Map<Long, Struct> byTtl() {
         Map<Long, Struct> all = new TreeMap<>();
-        seen.entries().forEach((key, value) -> all.put(key.get("ttl"), value));
+        seen.forEach((key, value) -> all.put(key.get("ttl"), value));
         return all;
     }
 
