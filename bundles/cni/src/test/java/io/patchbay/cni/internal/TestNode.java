@@ -70,6 +70,7 @@ final class TestNode implements AutoCloseable {
         endpoints = add(new EndpointComponent(runtime("endpoint"), tables, identity, identity, reconcilers, attachments));
         call(endpoints, "bindPool", ipam);
         call(endpoints, "bindStep", step, Map.of());
+        call(endpoints, "bindFeatures", features());
         cni = add(new CniComponent(runtime("cni"), tables, endpoints, ipam, context));
         call(cni, "bindMtu", mtu);
         call(cni, "bindFeatures", features());
