@@ -105,8 +105,16 @@ final class PodChanges {
     }
 
     private void refresh(int id) {
+        refresh(id, () -> { });
+    }
+
+    /** @param after runs in any case, when the endpoint has been looked at */
+    private void refresh(int id, Runnable after) {
         Optional<EndpointRecord> r = table.record(id);
-        if (r.isEmpty()) return;
+        if (r.isEmpty()) {
+            after.run();
+            return;
+        }
         workers.submit(() -> {
             try {
                 workers.locked(r.get().device(), () -> {
@@ -117,6 +125,8 @@ final class PodChanges {
                 log.add(id, false, table.get(id).map(Endpoint::state).orElse(Endpoint.State.NOT_READY), String.valueOf(e.getMessage()));
                 LOG.warn("Endpoint {} keeps what it has: {}; tried again in {} s", id, e.toString(), AGAIN.toSeconds());
                 scope.later(AGAIN, () -> refresh(id));
+            } finally {
+                after.run();
             }
         });
     }
@@ -150,8 +160,8 @@ final class PodChanges {
         boolean others = tables.nodes().snapshot().rows().size() > 1;
         Duration early = grace.minus(identities.knownFor(number));
         if (others && before != 0 && number != before && early.compareTo(Duration.ZERO) > 0) {
-            identities.release(number);
-            scope.later(early, () -> refresh(id));
+            // held meanwhile: a number that nobody holds is forgotten, and would be as new the next time
+            scope.later(early, () -> refresh(id, () -> identities.release(number)));
             return;
         }
         boolean wasHeld = !held.add(id);
