@@ -265,10 +265,11 @@ static __always_inline bool ct_astray(const struct pb_scratch *s, bool forward)
 }
 
 /* Whether the service that this pass translated belongs into the local pod's entry: the client's side undoes what was
- * done to the client's packets; what was done at a node device is undone by the backend's side. */
+ * done to the client's packets; what was done at a node device is undone by the backend's side. The node itself has a side only
+ * where it is a subject of policy. */
 static __always_inline bool ct_keeps_service(const struct __sk_buff *skb, bool tx)
 {
-    return tx || pb_hook_entered(skb) != PB_HOOK_POD_EGRESS;
+    return tx || (pb_hook_entered(skb) != PB_HOOK_POD_EGRESS && !(pb_flags(skb) & PB_F_HOST_POLICY));
 }
 
 /* Counts the packet, moves the state, and says whether it is worth an event. */
@@ -318,6 +319,9 @@ static __always_inline bool ct_seen(struct ct_entry *e, const struct pb_scratch 
         } else {
             until = now + (e->seen_non_syn ? CT_TCP_ESTABLISHED : CT_TCP_SYN);
         }
+        /* Answers that come back another way, as those of a service to the node itself, never tell of their end. */
+        if (tx && e->out && e->tx_closing && !e->replied && until > now + CT_TCP_SYN)
+            until = now + CT_TCP_SYN;
     }
     /* A busy connection writes its expiry once a second. */
     if (until < e->expires || until - e->expires >= PB_SECOND)

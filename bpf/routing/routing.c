@@ -4,28 +4,10 @@
  * A pod's packet never goes through the kernel's forwarding, which would carry it around policy.
  */
 #include <patchbay/answer.h>
-#include <patchbay/packet.h>
-#include <patchbay/endpoints.h>
-#include <patchbay/node_config.h>
+#include <patchbay/host.h>
 
 #define VXLAN_OVERHEAD 50 /* Ethernet 14, IPv4 20, UDP 8, VXLAN 8 */
 #define PACKET_HOST 0
-
-static __always_inline struct pb_node_config *node(void)
-{
-    __u32 zero = 0;
-    return bpf_map_lookup_elem(&node_config, &zero);
-}
-
-/* One of this node's own addresses. */
-static __always_inline bool is_own_address(const struct pb_node_config *n, const struct pb_endpoint *ep, const struct pb_addr *a)
-{
-    if (ep)
-        return ep->flags & PB_EP_HOST;
-    if (pb_addr_is_v4(a))
-        return pb_addr_eq(a, &n->node_ip4) || pb_addr_eq(a, &n->router_ip4);
-    return pb_addr_eq(a, &n->node_ip6) || pb_addr_eq(a, &n->router_ip6);
-}
 
 static __always_inline bool is_of_own_pods(const struct pb_node_config *n, const struct pb_addr *a)
 {
@@ -41,24 +23,12 @@ static __always_inline bool is_multicast(const struct pb_addr *a)
     return (bpf_ntohl(a->w[0]) >> 24) == 0xff || (bpf_ntohl(a->w[0]) >> 22) == 0x3fa; /* and link-local, fe80::/10 */
 }
 
-/* Out of pb_net, so that the packet comes in on pb_host, where the pod CIDR's route points and rp_filter agrees. */
-static __always_inline int to_host(struct __sk_buff *skb, const struct pb_node_config *n, int *act)
-{
-    if (!n->pb_net_ifindex)
-        return PB_DROP_NO_CONFIG;
-    int code = pb_set_macs(skb, n->pb_host_mac, n->pb_net_mac);
-    if (code)
-        return code;
-    *act = bpf_redirect(n->pb_net_ifindex, 0);
-    return PB_TO_HOST;
-}
-
 enum { GO_NEXT = 0, GO_POD = 1 }; /* other results: a verdict */
 
 /* Packets that pods and the node itself send. */
 static __always_inline int decide(struct __sk_buff *skb, struct pb_scratch *s, bool from_pod)
 {
-    struct pb_node_config *n = node();
+    struct pb_node_config *n = pb_node();
     if (!n)
         return PB_DROP_NO_CONFIG;
     struct pb_endpoint *ep = NULL;
@@ -73,7 +43,7 @@ static __always_inline int decide(struct __sk_buff *skb, struct pb_scratch *s, b
         int code = from_pod ? pb_hop(skb) : 0;
         return code ? code : GO_POD;
     }
-    if (is_own_address(n, ep, &s->daddr)) {
+    if (pb_is_own_address(n, ep, &s->daddr)) {
         /* The node's own packets to itself do not come this way. The last hop: no TTL is taken. */
         if (!from_pod)
             return PB_DROP_UNROUTABLE;
@@ -121,7 +91,7 @@ PB_STAGE(route_host_egress)
 /* Out of the tunnel come packets for pods of this node and for the node's own addresses; nothing is forwarded. */
 PB_STAGE(route_overlay_ingress)
 {
-    struct pb_node_config *n = node();
+    struct pb_node_config *n = pb_node();
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, &s->daddr);
     int code = PB_DROP_UNROUTABLE, act = TC_ACT_SHOT;
     if (ep && !(ep->flags & PB_EP_HOST)) {
@@ -130,11 +100,11 @@ PB_STAGE(route_overlay_ingress)
         code = pb_hop(skb);
         if (!code)
             return pb_to_pod_ingress(skb, cfg);
-    } else if (n && is_own_address(n, ep, &s->daddr)) {
+    } else if (n && pb_is_own_address(n, ep, &s->daddr)) {
         pb_set_route(skb, PB_ROUTE_HOST);
         if (ep && ep->policy_id)
             return pb_to_pod_ingress(skb, cfg);
-        code = to_host(skb, n, &act);
+        code = pb_to_host(skb, n, &act);
     }
     return pb_verdict(skb, cfg, s, code, act);
 }
@@ -165,8 +135,8 @@ static __always_inline int deliver_host(struct __sk_buff *skb, int *act)
         *act = TC_ACT_UNSPEC;
         return PB_TO_STACK;
     }
-    struct pb_node_config *n = node();
-    return n ? to_host(skb, n, act) : PB_DROP_NO_CONFIG;
+    struct pb_node_config *n = pb_node();
+    return n ? pb_to_host(skb, n, act) : PB_DROP_NO_CONFIG;
 }
 
 /* The end of pod-ingress: into the pod that `receiver` found. */
@@ -204,7 +174,7 @@ out:
 /* Behind encapsulation and masquerade: to the node itself, or out of its device. */
 static __always_inline int leave(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s)
 {
-    struct pb_node_config *n = node();
+    struct pb_node_config *n = pb_node();
     int code = PB_DROP_NO_CONFIG, act = TC_ACT_SHOT;
     __u32 route = pb_route(skb);
     if (route != PB_ROUTE_HOST && route != PB_ROUTE_NETWORK)
@@ -212,7 +182,7 @@ static __always_inline int leave(struct __sk_buff *skb, const volatile struct pb
     if (route == PB_ROUTE_HOST && s->dst_ep)
         return pb_to_pod_ingress(skb, cfg);
     if (n && route == PB_ROUTE_HOST) {
-        code = to_host(skb, n, &act);
+        code = pb_to_host(skb, n, &act);
     } else if (n && n->netdev_ifindex) {
         pb_set_mark(skb, pb_flags(skb) & PB_F_MASQ ? PB_MARK_SNAT_DONE : PB_MARK_NETWORK);
         act = bpf_redirect_neigh(n->netdev_ifindex, 0, 0, 0);
@@ -286,7 +256,7 @@ static __always_inline int answer6(struct __sk_buff *skb, const struct pb_scratc
 /* A stage of its own, behind the decision: packets between pods of one node never meet it. */
 PB_STAGE(too_big_pod_egress)
 {
-    struct pb_node_config *n = node();
+    struct pb_node_config *n = pb_node();
     __u32 route = pb_route(skb), mtu = 0;
     if (n && (route == PB_ROUTE_OVERLAY || route == PB_ROUTE_NETWORK))
         mtu = too_big_for(skb, s, n->netdev_ifindex, route == PB_ROUTE_OVERLAY ? VXLAN_OVERHEAD : 0);

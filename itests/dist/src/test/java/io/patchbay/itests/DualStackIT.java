@@ -263,6 +263,10 @@ class DualStackIT {
                 if (onNode(node, at(address, NODE_PORT), proto) != REACHED) wrong.add("at " + node + ", " + proto + " " + address);
             }
             if (onNode(node, at(clusterIps("far").get(1), 80), proto) != REACHED) wrong.add("the ClusterIP at " + node + ", " + proto);
+            for (String address : clusterIps("far")) {
+                expect(wrong, REACHED, lab.exec(node, "pb-traffic", "probe", "--to", at(address, 80), "--proto", proto, "--timeout", "1500"),
+                        "outside of the cgroup of " + node + ", " + proto + " " + address);
+            }
         }
         assertEquals(List.of(), wrong);
         assertTrue(lab.on(node, "service", "list").ok().matches("(?s).*\\[" + address6(node) + "\\]:" + NODE_PORT + "/TCP +NodePort +1 => \\[" + far.address6() + "\\]:8080/TCP \\(active\\).*"));

@@ -307,6 +307,73 @@ class ServicesIT {
         }
     }
 
+    /** A process of the node that no hook at its socket reaches. */
+    private static int outsideTheCgroup(String node, String to, String proto) {
+        return lab.exec(node, "pb-traffic", "probe", "--to", to, "--proto", proto, "--timeout", "1500").exit();
+    }
+
+    private static final String NODES_OWN = """
+            apiVersion: v1
+            kind: Service
+            metadata: {name: nodes-own, namespace: svc}
+            spec: {ports: [{name: tcp, port: 80, targetPort: 7070}, {name: udp, port: 80, targetPort: 7070, protocol: UDP}]}
+            ---
+            apiVersion: discovery.k8s.io/v1
+            kind: EndpointSlice
+            metadata: {name: nodes-own-abc, namespace: svc, labels: {kubernetes.io/service-name: nodes-own}}
+            addressType: IPv4
+            endpoints: [{addresses: ["ADDRESS"]}]
+            ports: [{name: tcp, port: 7070}, {name: udp, port: 7070, protocol: UDP}]
+            ---
+            apiVersion: v1
+            kind: Service
+            metadata: {name: silent, namespace: svc}
+            spec: {selector: {app: solo}, ports: [{port: 80, targetPort: 9, protocol: UDP}]}
+            """;
+    private static final String NODES_POLICY = """
+            apiVersion: cilium.io/v2
+            kind: CiliumClusterwideNetworkPolicy
+            metadata: {name: nodes-reach-solo-by-tcp}
+            spec:
+              nodeSelector: {}
+              ingress: [{fromEntities: [cluster]}]
+              egress: [{toEntities: [remote-node]}, {toEndpoints: [{matchLabels: {app: solo, "k8s:io.kubernetes.pod.namespace": svc}}], toPorts: [{ports: [{port: "8080", protocol: TCP}]}]}]
+            """;
+
+    /** What the node's own processes outside of the cgroup send is translated packet by packet, with a host firewall as without. */
+    @Test
+    void aProcessOfTheNodeOutsideOfTheCgroupReachesServices() throws Exception {
+        String nodesOwn = NODES_OWN.replace("ADDRESS", address("node1"));
+        String own = lab.clusterIp("svc", "solo") + ":80";
+        Process server = lab.inNode("node1", Lab.program(), "serve", "--tcp", "7070", "--udp", "7070", "--name", "own");
+        try (AutoCloseable stop = server::destroyForcibly) {
+            lab.apply(nodesOwn).ok();
+            for (String node : List.of("node1", "node2")) {
+                for (String proto : List.of("tcp", "udp")) {
+                    assertEquals(REACHED, outsideTheCgroup(node, own, proto), "a pod from " + node + ", " + proto);
+                    Await.that("a process of node1 from " + node + ", " + proto, () -> outsideTheCgroup(node, lab.clusterIp("svc", "nodes-own") + ":80", proto) == REACHED);
+                }
+                assertEquals(REACHED, outsideTheCgroup(node, "203.0.113.77:80", "tcp"), "an external IP from " + node);
+                assertEquals(REFUSED, outsideTheCgroup(node, lab.clusterIp("svc", "nobody") + ":80", "tcp"), "nobody there, from " + node);
+                Await.that("the backend's own error reaches " + node, () -> outsideTheCgroup(node, lab.clusterIp("svc", "silent") + ":80", "udp") == REFUSED);
+            }
+            assertTrue(lab.on("node1", "status").ok().lines().anyMatch(l -> l.startsWith("KubeProxyReplacement:") && l.contains("packet by packet")));
+            lab.apply(NODES_POLICY).ok();
+            for (String node : List.of("node1", "node2")) lab.on(node, "config", "set", "policy.enable-host-firewall=true").ok();
+            try {
+                for (String node : List.of("node1", "node2")) {
+                    Await.that("policy is asked for the backend, at " + node, () -> outsideTheCgroup(node, own, "udp") == SILENT);
+                    for (int i = 0; i < 3; i++) assertEquals(REACHED, outsideTheCgroup(node, own, "tcp"), "what it allows passes, and so do answers, at " + node);
+                }
+            } finally {
+                for (String node : List.of("node1", "node2")) lab.on(node, "config", "set", "policy.enable-host-firewall", "--unset").ok();
+                lab.delete(NODES_POLICY).ok();
+            }
+        } finally {
+            lab.delete(nodesOwn);
+        }
+    }
+
     @Test
     void nothingOfKubeProxyIsNeeded() {
         assertTrue(lab.on("node1", "status").ok().contains("KubeProxyReplacement:    True"));

@@ -135,6 +135,7 @@ class ConntrackStageTest {
         "SYN again                          | >S=1:60 >S=2:60",
         "one side closes                    | >S=1:60 <SA=3:60 >A=2:8000 >FA=2:8000 <A=3:8000",
         "both sides close                   | >S=1:60 <SA=3:60 >A=2:8000 >FA=2:8000 <FA=3:10 >A=2:10",
+        "closed, and answers go another way | >S=1:60 >A=2:8000 >FA=2:60 >A=2:60",
         "refused                            | >S=1:60 <RA=3:10",
         "reset                              | >S=1:60 <SA=3:60 >A=2:8000 <R=3:10",
         "reset that the peer did not believe| >S=1:60 <SA=3:60 >A=2:8000 <R=3:10 >A=2:8000",

@@ -94,8 +94,8 @@ public final class SocketLb implements StatusSource {
     private static final String RANGE = "30000-32767";
 
     /**
-     * True when a node without kube-proxy serves all that clients of it may use: ports of the node included, and its own processes, which
-     * only the cgroup reaches.
+     * True when a node without kube-proxy serves all that clients of it may use: ports of the node included, at its own addresses, too,
+     * which its processes reach at the socket only: such packets never leave it.
      */
     private String mode() {
         return config.nodePorts() && attached ? "True" : "Partial";
@@ -107,8 +107,8 @@ public final class SocketLb implements StatusSource {
         String devices = n == null ? "" : devices(n);
         List<String> cells = new ArrayList<>(List.of(mode()));
         if (!devices.isEmpty()) cells.add("[" + devices + "]");
-        if (!attached) cells.add("sockets are not translated: the node's own processes reach no service");
-        else if (!everybody) cells.add("without the node's processes outside of " + cgroup);
+        if (!attached) cells.add("sockets are not translated, all packets are");
+        else if (!everybody) cells.add("processes outside of " + cgroup + " packet by packet");
         if (!config.nodePorts()) cells.add("ports of the node are left to others");
         if (!kubeProxy.isEmpty()) cells.add("kube-proxy's rules are present: " + kubeProxy);
         Map<String, Object> data = new LinkedHashMap<>();
