@@ -103,7 +103,15 @@ services_nft() {
 # The client closes first and keeps the TIME_WAIT: one at the server would refuse the next connection of the same port when it comes by another way
 # (direct or through the service, the server sees one and the same tuple, but the client's sequence numbers and time stamps differ).
 # services_client NAMESPACE: its ports are free again after a second
-services_client() { nsenter --net="/run/netns/$1" -- sysctl -qw net.ipv4.tcp_tw_reuse=1 net.ipv4.ip_local_port_range="10000 65000"; }
+services_client() { nsenter --net="/run/netns/$1" -- sysctl -qw net.ipv4.tcp_tw_reuse=1; }
+
+# services_ports WHERE CASE: each case connects from ports of its own. With common ones, a connection through the service and the direct one that had the
+# port before would be the same to the server, and conntrack would give many another port.
+services_ports() {
+    local ns=/run/netns/$lab-$1 low=$((10000 + 9000 * $2))
+    case $1 in socket|packet) ns=$bench_client_netns ;; esac
+    nsenter --net="$ns" -- sysctl -qw net.ipv4.ip_local_port_range="$low $((low + 8999))"
+}
 
 # services_once WHERE ADDRESS SECONDS
 services_once() {
@@ -177,13 +185,15 @@ services_rss() { awk '/^VmRSS/ {printf "%d", $2 / 1024}' "/proc/$(cat "$dir/node
 
 # services_size FROM N ROUNDS SECONDS
 services_size() {
-    local n=$2 rounds=$3 seconds=$4 cases=() round i name where address result
+    local n=$2 rounds=$3 seconds=$4 cases=() round i c name where address result
     services_load "$1" "$n"
     bench_hurry
     bench_say "$n services: $rounds rounds of ${#cases[@]} cases"
     for ((round = -1; round < rounds; round++)); do
         for ((i = 0; i < ${#cases[@]}; i++)); do
-            IFS=: read -r name where address <<<"${cases[$(((i + round + 1) % ${#cases[@]}))]}"
+            c=$(((i + round + 1) % ${#cases[@]}))
+            IFS=: read -r name where address <<<"${cases[c]}"
+            services_ports "$where" "$c"
             result=$(services_once "$where" "$address" "$seconds") || fail "$name: $result"
             printf '%s\t%d\t%s\n' "$name" $round "$result" >>"$bench_dir/raw-$n"
         done

@@ -7,14 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.patchbay.bpf.BpfMap;
 import io.patchbay.stagekit.Fields;
 import io.patchbay.stagekit.Packet;
 import io.patchbay.stagekit.StageBench;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -55,24 +50,11 @@ class NodePort6StageTest {
     }
 
     private void at(String map, String address, Fields value) {
-        try {
-            bench.map(map).update(ByteBuffer.wrap(Fields.mapped(InetAddress.getByName(address).getAddress())), value.bytes());
-        } catch (UnknownHostException e) {
-            throw new IllegalArgumentException(address, e);
-        }
+        StageTables.at(bench, map, address, value);
     }
 
     private void service(int proto, String... backends) {
-        bench.put("lb_services", bench.struct("lb_service_key").address("addr", NODE).port("port", PORT).set("proto", proto),
-                bench.struct("lb_service").set("id", 7).set("set", 3).set("count", backends.length).set("total", backends.length).set("kind", 2));
-        ByteBuffer ids = ByteBuffer.allocate(64).order(ByteOrder.nativeOrder());
-        for (int i = 0; i < backends.length; i++) {
-            ids.putInt(4 * i, i + 1);
-            bench.map("lb_backends").update(BpfMap.intKey(i + 1), bench.struct("lb_backend").address("addr", backends[i]).port("port", 8080)
-                    .set("proto", proto).bytes());
-            bench.map("lb_members").update(bench.struct("lb_member").set("set", 3).set("backend", i + 1).bytes(), BpfMap.intKey(1));
-        }
-        bench.put("lb_slots", bench.struct("lb_slots_key").set("set", 3), bench.struct("lb_slots").set("backend", ids.array()));
+        StageTables.service(bench, NODE, PORT, 2, proto, 0, backends);
     }
 
     private static byte[] ask(int proto) {

@@ -5,12 +5,9 @@ import static io.patchbay.stagekit.Packet.SYN;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.patchbay.bpf.BpfMap;
 import io.patchbay.stagekit.Fields;
 import io.patchbay.stagekit.Packet;
 import io.patchbay.stagekit.StageBench;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
@@ -61,17 +58,11 @@ class NodePortErrorsStageTest {
     }
 
     private void at(String map, String address, Fields value) {
-        bench.map(map).update(bench.struct("pb_addr").address("", address).bytes(), value.bytes());
+        StageTables.at(bench, map, address, value);
     }
 
     private void service(String address, int port, String backend) {
-        int proto = tcp ? 6 : 17;
-        bench.put("lb_services", bench.struct("lb_service_key").address("addr", address).port("port", port).set("proto", proto),
-                bench.struct("lb_service").set("id", 7).set("set", 3).set("count", 1).set("total", 1).set("kind", 2));
-        ByteBuffer ids = ByteBuffer.allocate(64).order(ByteOrder.nativeOrder()).putInt(0, 1);
-        bench.map("lb_backends").update(BpfMap.intKey(1), bench.struct("lb_backend").address("addr", backend).port("port", 8080).set("proto", proto).bytes());
-        bench.map("lb_members").update(bench.struct("lb_member").set("set", 3).set("backend", 1).bytes(), BpfMap.intKey(1));
-        bench.put("lb_slots", bench.struct("lb_slots_key").set("set", 3), bench.struct("lb_slots").set("backend", ids.array()));
+        StageTables.service(bench, address, port, 2, tcp ? 6 : 17, 0, backend);
     }
 
     private Packet packet(String from, int sport, String to, int dport, int flags) {

@@ -6,14 +6,10 @@ import static io.patchbay.stagekit.Packet.SYN;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.patchbay.bpf.BpfMap;
 import io.patchbay.stagekit.Fields;
 import io.patchbay.stagekit.Packet;
 import io.patchbay.stagekit.StageBench;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -64,24 +60,11 @@ class OwnStageTest {
     }
 
     private void at(String map, String address, Fields value) {
-        try {
-            bench.map(map).update(ByteBuffer.wrap(Fields.mapped(InetAddress.getByName(address).getAddress())), value.bytes());
-        } catch (UnknownHostException e) {
-            throw new IllegalArgumentException(address, e);
-        }
+        StageTables.at(bench, map, address, value);
     }
 
     private void service(int proto, String... backends) {
-        Fields key = bench.struct("lb_service_key").address("addr", SERVICE).port("port", 80).set("proto", proto);
-        bench.put("lb_services", key, bench.struct("lb_service").set("id", 7).set("set", 3).set("count", backends.length).set("total", backends.length).set("kind", 1));
-        ByteBuffer ids = ByteBuffer.allocate(64).order(ByteOrder.nativeOrder());
-        for (int i = 0; i < backends.length; i++) {
-            ids.putInt(4 * i, i + 1);
-            bench.map("lb_backends").update(BpfMap.intKey(i + 1), bench.struct("lb_backend").address("addr", backends[i]).port("port", 8080)
-                    .set("proto", proto).bytes());
-            bench.map("lb_members").update(bench.struct("lb_member").set("set", 3).set("backend", i + 1).bytes(), BpfMap.intKey(1));
-        }
-        bench.put("lb_slots", bench.struct("lb_slots_key").set("set", 3), bench.struct("lb_slots").set("backend", ids.array()));
+        StageTables.service(bench, SERVICE, 80, 1, proto, 0, backends);
     }
 
     private static byte[] packet(int proto, String from, int sport, String to, int dport, int flags) {
