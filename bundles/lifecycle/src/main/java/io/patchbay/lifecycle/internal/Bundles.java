@@ -118,6 +118,17 @@ class Bundles {
         }
     }
 
+    /** Bundles that a feature needs and the core doesn't, on a node whose distribution lacks the feature. */
+    void libraries(String feature, Repository repository) throws IOException, BundleException {
+        if (repository.names().contains(feature)) {
+            for (Repository.Item item : repository.of(feature)) {
+                if (item.feature() == null) {
+                    library(item);
+                }
+            }
+        }
+    }
+
     /** Installs or updates in place. The bundle isn't started when it wasn't. */
     void bring(FeatureJar jar) throws BundleException, IOException {
         Bundle b = installed.get(jar.name());

@@ -30,7 +30,7 @@ final class Commands {
     }
 
     static List<ShellCommand> all(Engine engine, Changes changes) {
-        Supplier<List<String>> names = () -> engine.list().stream().map(s -> s.descriptor().name()).toList();
+        Supplier<List<String>> names = () -> engine.states().list().stream().map(s -> s.descriptor().name()).toList();
         return List.of(
                 new Command("feature list", "Features of this node, their versions and states",
                         List.of("Usage: feature list [-o table|json]"), List::of, c -> list(engine, c)),
@@ -51,7 +51,7 @@ final class Commands {
                                 changes.watchDrain(f);
                             }
                             return show(c, l, draining ? f + " takes nothing new and leaves once it is empty, after "
-                                    + engine.seconds("drain-seconds").toSeconds() + " s at the latest" : f + " disabled");
+                                    + engine.keys().seconds("drain-seconds").toSeconds() + " s at the latest" : f + " disabled");
                         }),
                 new Command("feature update", "Replace features by other versions, as one change",
                         List.of("Usage: feature update [--one-way] JAR...", "  --one-way  consent to a change of state that can't be rolled back",
@@ -74,10 +74,10 @@ final class Commands {
                         List.of("Usage: feature ledger [CHANGE]   (the last one by default)"),
                         () -> engine.ledgers().stream().map(l -> String.valueOf(l.change())).toList(), c -> ledger(engine, c)),
                 new Command("config get", "Effective configuration, and the layer each value comes from",
-                        List.of("Usage: config get [FEATURE | FEATURE.KEY] [-o table|json]"), () -> List.copyOf(engine.configuration().keySet()), c -> get(engine, c)),
+                        List.of("Usage: config get [FEATURE | FEATURE.KEY] [-o table|json]"), () -> List.copyOf(engine.keys().values().keySet()), c -> get(engine, c)),
                 new Command("config set", "Set a value in the operator's layer",
                         List.of("Usage: config set FEATURE.KEY=VALUE", "       config set FEATURE.KEY --unset"),
-                        () -> List.copyOf(engine.configuration().keySet()), c -> set(engine, changes, c)));
+                        () -> List.copyOf(engine.keys().values().keySet()), c -> set(engine, changes, c)));
     }
 
     private static List<String> repository(Engine engine) {
@@ -104,7 +104,7 @@ final class Commands {
 
     private static int list(Engine engine, ShellContext c) throws UsageException {
         Options o = Options.parseOnly(c.arguments(), Set.of(), Set.of("-o|--output"));
-        List<FeatureStatus> all = engine.list();
+        List<FeatureStatus> all = engine.states().list();
         if (o.output("table", "json").equals("json")) {
             JsonArrayBuilder json = Texts.JSON.createArrayBuilder();
             for (FeatureStatus s : all) {
@@ -174,7 +174,7 @@ final class Commands {
             throw new UsageException("Usage: config get [FEATURE | FEATURE.KEY] [-o table|json]");
         }
         String wanted = o.words().isEmpty() ? "" : o.words().get(0);
-        List<Map.Entry<String, Layers.Value>> found = engine.configuration().entrySet().stream()
+        List<Map.Entry<String, Layers.Value>> found = engine.keys().values().entrySet().stream()
                 .filter(e -> wanted.isEmpty() || e.getKey().equals(wanted) || e.getKey().startsWith(wanted + ".")).toList();
         if (found.isEmpty()) {
             c.err().println("there is no key or feature '" + wanted + "'; 'config get' shows all");
@@ -182,7 +182,7 @@ final class Commands {
         }
         if (o.output("table", "json").equals("json")) {
             JsonObjectBuilder json = Texts.JSON.createObjectBuilder();
-            Map<String, Setting> settings = engine.settings();
+            Map<String, Setting> settings = engine.keys().settings();
             found.forEach(e -> json.add(e.getKey(), Texts.JSON.createObjectBuilder().add("value", e.getValue().value()).add("layer", layer(e.getValue()))
                     .add("default", settings.get(e.getKey()).standard()).add("form", settings.get(e.getKey()).form())
                     .add("description", settings.get(e.getKey()).description())));
@@ -191,7 +191,7 @@ final class Commands {
         }
         List<String[]> rows = new ArrayList<>();
         rows.add(new String[] {"KEY", "VALUE", "LAYER", "FORM", "DESCRIPTION"});
-        Map<String, Setting> settings = engine.settings();
+        Map<String, Setting> settings = engine.keys().settings();
         found.forEach(e -> rows.add(new String[] {e.getKey(), e.getValue().value().isEmpty() ? "\"\"" : e.getValue().value(), layer(e.getValue()),
                 settings.get(e.getKey()).form(), settings.get(e.getKey()).description()}));
         table(rows, c.out());
@@ -207,10 +207,10 @@ final class Commands {
         }
         String key = eq > 0 ? word.substring(0, eq) : word;
         changes.run(() -> {
-            engine.configure(key, eq > 0 ? Optional.of(word.substring(eq + 1)) : Optional.empty());
+            engine.keys().set(key, eq > 0 ? Optional.of(word.substring(eq + 1)) : Optional.empty());
             return null;
         });
-        Layers.Value v = engine.configuration().get(key);
+        Layers.Value v = engine.keys().values().get(key);
         c.out().println(key + " = " + v.value() + " (" + layer(v) + ")");
         return 0;
     }

@@ -27,7 +27,7 @@ final class Forms implements MetaTypeProvider {
     String[] pids() {
         Set<String> all = new TreeSet<>();
         settings.get().keySet().forEach(k -> all.add(Repository.PID + k.substring(0, k.indexOf('.'))));
-        all.remove(Repository.PID + Engine.SELF);
+        all.remove(Repository.PID + Configuration.SELF);
         return all.toArray(String[]::new);
     }
 

@@ -112,7 +112,7 @@ public final class LifecycleComponent implements Features, Changes {
         for (ShellCommand c : Commands.all(engine, this)) {
             commands.add(context.registerService(ShellCommand.class, c, null));
         }
-        forms = new Forms(engine::settings);
+        forms = new Forms(engine.keys()::settings);
         // Activation does not wait for the kernel.
         thread.execute(this::begin);
     }
@@ -256,7 +256,7 @@ public final class LifecycleComponent implements Features, Changes {
             });
         });
         try {
-            engine.cluster(values);
+            engine.keys().cluster(values);
         } catch (ChangeRefused e) {
             LOG.error("ConfigMap {} is refused whole, and what it said before stays: {}", CLUSTER_CONFIG, e.getMessage());
         } catch (IOException e) {
@@ -270,7 +270,7 @@ public final class LifecycleComponent implements Features, Changes {
             try {
                 thread.execute(() -> {
                     looking.set(false);
-                    engine.list();
+                    engine.states().list();
                     showForms();
                 });
             } catch (RejectedExecutionException e) {
@@ -315,7 +315,7 @@ public final class LifecycleComponent implements Features, Changes {
 
     @Override
     public void watchDrain(String feature) {
-        watchDrain(feature, System.nanoTime() + engine.seconds("drain-seconds").toNanos());
+        watchDrain(feature, System.nanoTime() + engine.keys().seconds("drain-seconds").toNanos());
     }
 
     private void watchDrain(String feature, long end) {
@@ -333,23 +333,23 @@ public final class LifecycleComponent implements Features, Changes {
                 LOG.info("{} has left: {}", feature, drained ? "it had no state left" : "its deadline is over, and what it still had is cut off");
             } catch (ChangeRefused | RuntimeException e) {
                 LOG.error("{} can't leave yet and goes on draining: {}", feature, e.getMessage());
-                watchDrain(feature, System.nanoTime() + engine.seconds("drain-seconds").toNanos());
+                watchDrain(feature, System.nanoTime() + engine.keys().seconds("drain-seconds").toNanos());
             }
         }, DRAIN_POLL_MILLIS, TimeUnit.MILLISECONDS);
     }
 
     @Override
     public List<FeatureStatus> list() {
-        return engine.list();
+        return engine.states().list();
     }
 
     @Override
     public Optional<FeatureStatus> get(String name) {
-        return engine.get(name);
+        return engine.states().get(name);
     }
 
     @Override
     public List<String> missingForAdd() {
-        return engine.missingForAdd();
+        return engine.states().missingForAdd();
     }
 }

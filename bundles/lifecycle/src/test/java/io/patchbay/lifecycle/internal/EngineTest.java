@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.patchbay.api.datapath.GenerationSpec;
 import io.patchbay.api.datapath.KernelFeatures;
 import io.patchbay.api.datapath.Ledger;
-import io.patchbay.api.datapath.Pipeline;
 import io.patchbay.api.feature.Features.State;
 import io.patchbay.api.status.Controllers;
 import io.patchbay.lifecycle.internal.StateFiles.Step;
@@ -59,7 +58,7 @@ class EngineTest {
         boot();
         assertEquals(1, pipeline.committed.size());
         assertEquals(State.RUNNING, state("policy"));
-        assertEquals(List.of(), engine.missingForAdd());
+        assertEquals(List.of(), engine.states().missingForAdd());
     }
 
     @Test
@@ -67,7 +66,7 @@ class EngineTest {
         Ledger l = update(Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"]"));
         assertEquals("policy 1.0.0 -> 1.1.0", l.title());
         assertEquals("1.1.0", permits.get("policy").version());
-        assertEquals(List.of("1.0.0"), engine.get("policy").orElseThrow().earlierVersions());
+        assertEquals(List.of("1.0.0"), engine.states().get("policy").orElseThrow().earlierVersions());
         boot();
         assertEquals(2, pipeline.committed.size());
         engine.rollback("policy");
@@ -95,7 +94,7 @@ class EngineTest {
 
     @Test
     void whatIsNeverReadyIsUndone() throws Exception {
-        engine.configure("lifecycle.ready-seconds", Optional.of("0"));
+        engine.keys().set("lifecycle.ready-seconds", Optional.of("0"));
         silent.add("policy 1.1.0");
         ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")));
         assertTrue(e.getMessage().contains("policy was not ready within 0 s"), e.getMessage());
@@ -139,7 +138,7 @@ class EngineTest {
         boot();
         assertEquals("1.1.0", permits.get("policy").version());
         assertEquals(2, pipeline.current.epoch());
-        assertEquals(List.of("1.0.0"), engine.get("policy").orElseThrow().earlierVersions());
+        assertEquals(List.of("1.0.0"), engine.states().get("policy").orElseThrow().earlierVersions());
     }
 
     @Test
@@ -220,8 +219,8 @@ class EngineTest {
     @Test
     void frozenFeatureOfTheAddPathIsNamed() throws Exception {
         bundles.stopped.add("endpoint");
-        assertEquals(1, engine.missingForAdd().size());
-        assertTrue(engine.missingForAdd().get(0).startsWith("endpoint is FROZEN"), engine.missingForAdd().toString());
+        assertEquals(1, engine.states().missingForAdd().size());
+        assertTrue(engine.states().missingForAdd().get(0).startsWith("endpoint is FROZEN"), engine.states().missingForAdd().toString());
     }
 
     private static final String SIZED = ",\"disable\":\"instant\",\"maps\":[{\"name\":\"m\",\"object\":\"bpf/x.o\",\"schema\":\"1.0\",\"migration\":\"copy\"}],"
@@ -236,7 +235,7 @@ class EngineTest {
         update(Jars.jar("acme", "1.0.0", SIZED));
         assertEquals(1000, sizeInForce());
         int before = pipeline.committed.size();
-        engine.configure("acme.map-max", Optional.of("5000"));
+        engine.keys().set("acme.map-max", Optional.of("5000"));
         assertEquals(before + 1, pipeline.committed.size());
         assertEquals("acme: m 1000 -> 5000 entries", pipeline.committed.get(before).title());
         assertEquals(5000, sizeInForce());
@@ -245,17 +244,17 @@ class EngineTest {
         assertEquals(before + 1, pipeline.committed.size(), "what is pinned has the size: adopted");
 
         pipeline.counts.put("m", 3000);
-        ChangeRefused few = assertThrows(ChangeRefused.class, () -> engine.configure("acme.map-max", Optional.of("2000")));
+        ChangeRefused few = assertThrows(ChangeRefused.class, () -> engine.keys().set("acme.map-max", Optional.of("2000")));
         assertTrue(few.getMessage().contains("map m of acme holds 3000 entries, for which 2000 are too few"), few.getMessage());
-        assertEquals(new Layers.Value("5000", Layers.Layer.OPERATOR), engine.configuration().get("acme.map-max"));
+        assertEquals(new Layers.Value("5000", Layers.Layer.OPERATOR), engine.keys().values().get("acme.map-max"));
         pipeline.refused = "acme 1.0.0";
-        assertThrows(ChangeRefused.class, () -> engine.configure("acme.map-max", Optional.empty()));
-        assertEquals("5000", engine.configuration().get("acme.map-max").value(), "a refused size does not wait for the next start");
+        assertThrows(ChangeRefused.class, () -> engine.keys().set("acme.map-max", Optional.empty()));
+        assertEquals("5000", engine.keys().values().get("acme.map-max").value(), "a refused size does not wait for the next start");
         pipeline.refused = "";
         pipeline.loseNext = 1;
-        assertThrows(ChangeRefused.class, () -> engine.configure("acme.map-max", Optional.of("6000")));
+        assertThrows(ChangeRefused.class, () -> engine.keys().set("acme.map-max", Optional.of("6000")));
         assertEquals(5000, sizeInForce(), "switched back with the size that it had");
-        engine.configure("acme.map-max", Optional.of("4000"));
+        engine.keys().set("acme.map-max", Optional.of("4000"));
         assertEquals(4000, sizeInForce());
         Files.delete(directory.resolve("state/operator.properties"));
         Files.writeString(directory.resolve("state/config.properties"), "acme.map-max=7000\n");
@@ -266,17 +265,17 @@ class EngineTest {
     @Test
     void configurationMakesANewPermit() throws Exception {
         Permit before = permits.get("policy");
-        engine.configure("policy.mode", Optional.of("always"));
+        engine.keys().set("policy.mode", Optional.of("always"));
         assertTrue(before != permits.get("policy"));
         assertEquals("always", permits.get("policy").config().get("mode"));
-        assertEquals(Layers.Layer.OPERATOR, engine.configuration().get("policy.mode").layer());
+        assertEquals(Layers.Layer.OPERATOR, engine.keys().values().get("policy.mode").layer());
         boot();
         assertEquals("always", permits.get("policy").config().get("mode"));
-        engine.cluster(Map.of("policy.mode", "never"));
+        engine.keys().cluster(Map.of("policy.mode", "never"));
         assertEquals("always", permits.get("policy").config().get("mode"));
-        engine.configure("policy.mode", Optional.empty());
+        engine.keys().set("policy.mode", Optional.empty());
         assertEquals("never", permits.get("policy").config().get("mode"));
-        assertTrue(assertThrows(ChangeRefused.class, () -> engine.configure("policy.mod", Optional.of("x"))).getMessage().contains("policy.mode"));
+        assertTrue(assertThrows(ChangeRefused.class, () -> engine.keys().set("policy.mod", Optional.of("x"))).getMessage().contains("policy.mode"));
     }
 
     @Test
@@ -299,7 +298,7 @@ class EngineTest {
         update(Jars.jar("acme", "1.1.0", ",\"disable\":\"instant\",\"onAddPath\":true,\"kernel\":[\"qdisc:fq\"]"));
         enabledInTheRecord("acme");
         assertEquals(State.UNAVAILABLE, state("acme"));
-        assertEquals(List.of(), engine.missingForAdd());
+        assertEquals(List.of(), engine.states().missingForAdd());
         assertThrows(ChangeRefused.class, () -> engine.enable("acme"));
         update(Jars.jar("acme", "1.2.0", ",\"disable\":\"instant\",\"onAddPath\":true"));
         assertEquals(State.RUNNING, state("acme"));
@@ -308,7 +307,7 @@ class EngineTest {
         update(Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"onAddPath\":true,\"kernel\":[\"map:arena\"]"));
         enabledInTheRecord("policy");
         assertEquals(State.UNAVAILABLE, state("policy"));
-        assertTrue(engine.missingForAdd().toString().contains("policy is UNAVAILABLE"), engine.missingForAdd().toString());
+        assertTrue(engine.states().missingForAdd().toString().contains("policy is UNAVAILABLE"), engine.states().missingForAdd().toString());
     }
 
     /** As after a boot with another kernel. */
@@ -359,7 +358,7 @@ class EngineTest {
     @Test
     void startWaitsForMapsThatBeginEmpty() throws Exception {
         String rebuild = ",\"disable\":\"override\",\"maps\":[{\"name\":\"m\",\"object\":\"bpf/x.o\",\"schema\":\"1.0\",\"migration\":\"rebuild\"}]";
-        engine.configure("lifecycle.ready-seconds", Optional.of("0"));
+        engine.keys().set("lifecycle.ready-seconds", Optional.of("0"));
         update(Jars.jar("policy", "1.1.0", rebuild));
         FeatureJar next = take(Jars.jar("policy", "1.2.0", rebuild));
         StateFiles files = new StateFiles(directory.resolve("state"));
@@ -369,7 +368,7 @@ class EngineTest {
         boot();
         assertEquals(2, pipeline.current.epoch());
         assertEquals(State.FAILED, state("policy"));
-        assertTrue(engine.get("policy").orElseThrow().detail().contains("not ready within 0 s"), engine.get("policy").orElseThrow().detail());
+        assertTrue(engine.states().get("policy").orElseThrow().detail().contains("not ready within 0 s"), engine.states().get("policy").orElseThrow().detail());
         assertEquals(State.RUNNING, state("masquerade"));
         silent.clear();
         boot();
@@ -382,15 +381,15 @@ class EngineTest {
     void valuesThatAKeyDoesNotAllowAreRefusedWhole() throws Exception {
         update(Jars.jar("acme", "1.0.0", ",\"disable\":\"instant\",\"config\":{\"min\":{\"default\":\"0\",\"type\":\"int\",\"min\":0,\"max\":255},\"on\":{\"default\":\"true\",\"type\":\"bool\"}}"));
         assertEquals(Map.of("min", 0L, "on", true), configured.get("acme"));
-        ChangeRefused e = assertThrows(ChangeRefused.class, () -> engine.configure("acme.min", Optional.of("256")));
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> engine.keys().set("acme.min", Optional.of("256")));
         assertEquals("acme.min: 256 is out of range (0 to 255)", e.getMessage());
-        e = assertThrows(ChangeRefused.class, () -> engine.cluster(Map.of("acme.on", "yes", "policy.mode", "always")));
+        e = assertThrows(ChangeRefused.class, () -> engine.keys().cluster(Map.of("acme.on", "yes", "policy.mode", "always")));
         assertTrue(e.getMessage().contains("acme.on: 'yes' is neither true nor false"), e.getMessage());
         assertEquals("default", permits.get("policy").config().get("mode"));
         Files.writeString(directory.resolve("state/config.properties"), "acme.min=many\n");
         boot();
-        assertEquals(new Layers.Value("0", Layers.Layer.DEFAULT), engine.configuration().get("acme.min"));
-        engine.configure("acme.min", Optional.of("7"));
+        assertEquals(new Layers.Value("0", Layers.Layer.DEFAULT), engine.keys().values().get("acme.min"));
+        engine.keys().set("acme.min", Optional.of("7"));
         assertEquals(Map.of("min", 7L, "on", true), configured.get("acme"));
     }
 
@@ -400,9 +399,9 @@ class EngineTest {
         Files.writeString(directory.resolve("distribution/config/defaults.json"),
                 "{\":configurator:resource-version\":1,\"io.patchbay.policy\":{\"mode\":\"always\"},\"io.patchbay.lifecycle\":{\"ready-seconds\":30}}");
         boot();
-        assertEquals(new Layers.Value("always", Layers.Layer.DISTRIBUTION), engine.configuration().get("policy.mode"));
-        assertEquals(30, engine.seconds("ready-seconds").toSeconds());
-        engine.cluster(Map.of("policy.mode", "never"));
+        assertEquals(new Layers.Value("always", Layers.Layer.DISTRIBUTION), engine.keys().values().get("policy.mode"));
+        assertEquals(30, engine.keys().seconds("ready-seconds").toSeconds());
+        engine.keys().cluster(Map.of("policy.mode", "never"));
         assertEquals("never", permits.get("policy").config().get("mode"));
     }
 
@@ -435,11 +434,11 @@ class EngineTest {
     void aNodeThatWantsSignaturesTakesNothingElse() throws Exception {
         Signed sign = new Signed(directory);
         byte[] newer = Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"]");
-        engine.configure("lifecycle.require-signatures", Optional.of("true"));
+        engine.keys().set("lifecycle.require-signatures", Optional.of("true"));
         assertRefused(newer, "trusts nobody yet");
-        engine.configure("lifecycle.trusted-certificates", Optional.of(directory.resolve("absent.pem").toString()));
+        engine.keys().set("lifecycle.trusted-certificates", Optional.of(directory.resolve("absent.pem").toString()));
         assertRefused(newer, "absent.pem");
-        engine.configure("lifecycle.trusted-certificates", Optional.of(sign.trusted().toString()));
+        engine.keys().set("lifecycle.trusted-certificates", Optional.of(sign.trusted().toString()));
         assertRefused(newer, "test.jar is not signed; this node takes only signed features");
         assertRefused(sign.by("stranger", newer), "signed by CN=stranger, for whom no certificate in " + sign.trusted());
         assertRefused(sign.by("late", newer), "signed by CN=late, whose certificate expired on ");
@@ -454,7 +453,7 @@ class EngineTest {
         engine.rollback("policy");
         assertEquals("1.0.0", permits.get("policy").version(), "what was taken before may come back");
         update(sign.by("self", Jars.jar("policy", "1.2.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"]")));
-        ChangeRefused e = assertThrows(ChangeRefused.class, () -> engine.cluster(Map.of("lifecycle.require-signatures", "false")));
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> engine.keys().cluster(Map.of("lifecycle.require-signatures", "false")));
         assertTrue(e.getMessage().contains("the cluster may not set lifecycle.require-signatures"), e.getMessage());
     }
 
@@ -467,7 +466,7 @@ class EngineTest {
     void formsShowWhatFeaturesDeclare() throws Exception {
         update(Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"],\"config\":{\"mode\":{\"default\":\"strict\",\"type\":\"choice\",\"values\":"
                 + "[\"strict\",\"lax\"],\"description\":\"how strict\"},\"most\":{\"default\":\"5\",\"type\":\"int\",\"min\":1,\"max\":9}}"));
-        Forms forms = new Forms(engine::settings);
+        Forms forms = new Forms(engine.keys()::settings);
         assertEquals(List.of("io.patchbay.policy"), List.of(forms.pids()));
         var form = forms.getObjectClassDefinition("io.patchbay.policy", null);
         var fields = form.getAttributeDefinitions(org.osgi.service.metatype.ObjectClassDefinition.ALL);
@@ -485,7 +484,7 @@ class EngineTest {
     }
 
     private State state(String feature) {
-        return engine.get(feature).orElseThrow().state();
+        return engine.states().get(feature).orElseThrow().state();
     }
 
     private void boot() throws IOException {
