@@ -16,15 +16,12 @@ import io.patchbay.cluster.decode.Decoded;
 import io.patchbay.cluster.decode.Problem;
 import io.patchbay.cluster.decode.Problems;
 import io.patchbay.cluster.decode.Texts;
-import io.patchbay.cluster.decode.Trees;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -36,7 +33,6 @@ import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /**
@@ -46,11 +42,7 @@ import java.util.stream.Stream;
  */
 @SuppressWarnings("try")
 public final class ManifestsFolder {
-    private static final ClusterDecoder DECODER = ClusterDecoder.standard();
-    /** So many new objects of one apply get a file each; more come together, at most {@link #TOGETHER} to a file. */
-    private static final int ALONE = 20;
-    private static final int TOGETHER = 100;
-
+    static final ClusterDecoder DECODER = ClusterDecoder.standard();
     private static final String SERVICES = "objects/services";
 
     private final Path root;
@@ -343,9 +335,9 @@ public final class ManifestsFolder {
 
     /** Decodes the inputs and checks them together with what is there; changes nothing. */
     public List<Outcome> check(List<Input> inputs) throws IOException, DecodeException {
-        List<Fresh> objects = decode(inputs);
+        List<ManifestEdit.Fresh> objects = ManifestEdit.decode(inputs);
         synchronized (this) {
-            return plan(objects).outcomes;
+            return planned(objects).outcomes();
         }
     }
 
@@ -354,14 +346,21 @@ public final class ManifestsFolder {
      * one with others when many come at once.
      */
     public List<Outcome> apply(List<Input> inputs) throws IOException, DecodeException {
-        List<Fresh> objects = decode(inputs);
+        List<ManifestEdit.Fresh> objects = ManifestEdit.decode(inputs);
         synchronized (this) {
             try (FolderFiles.Lock ignored = lock()) {
-                Plan plan = plan(objects);
-                write(plan);
-                return plan.outcomes;
+                ManifestEdit edit = planned(objects);
+                edit.write();
+                return edit.outcomes();
             }
         }
+    }
+
+    private ManifestEdit planned(List<ManifestEdit.Fresh> objects) throws IOException, DecodeException {
+        ManifestEdit edit = new ManifestEdit(manifests, currentFiles());
+        edit.put(objects);
+        validate(edit.files());
+        return edit;
     }
 
     /**
@@ -370,71 +369,20 @@ public final class ManifestsFolder {
      * @throws NoSuchFileException naming the objects that aren't there; the others have been deleted
      */
     public List<Outcome> delete(List<Input> inputs) throws IOException, DecodeException {
-        List<Fresh> objects = decode(inputs);
+        List<ManifestEdit.Fresh> objects = ManifestEdit.decode(inputs);
         synchronized (this) {
             try (FolderFiles.Lock ignored = lock()) {
-                List<Outcome> outcomes = new ArrayList<>();
-                List<String> missing = new ArrayList<>();
-                SortedMap<String, List<Manifest>> files = currentFiles();
-                Map<String, String> where = where(files);
-                Map<String, Set<String>> gone = new LinkedHashMap<>();
-                for (Fresh object : objects) {
-                    String file = where.get(object.manifest.key());
-                    if (file == null) {
-                        missing.add(object.manifest.key());
-                        continue;
-                    }
-                    gone.computeIfAbsent(file, f -> new HashSet<>()).add(object.manifest.key());
-                    outcomes.add(object.outcome("deleted"));
-                }
-                Plan plan = new Plan(new LinkedHashMap<>(), outcomes);
-                for (Map.Entry<String, Set<String>> file : gone.entrySet()) {
-                    List<Manifest> left = files.get(file.getKey()).stream().filter(m -> !file.getValue().contains(m.key())).toList();
-                    files.put(file.getKey(), left);
-                    Map<String, Object> contents = left.isEmpty() ? Map.of() : contents(file.getKey());
-                    contents.keySet().removeAll(file.getValue());
-                    plan.files.put(file.getKey(), left.isEmpty() ? null : () -> text(file.getKey(), contents.values()));
-                }
-                validate(files);
-                write(plan);
-                for (Fresh object : objects) {
-                    if (object.manifest.row() instanceof Node) Files.deleteIfExists(nodes.resolve(object.manifest.meta().name() + ".json"));
+                ManifestEdit edit = new ManifestEdit(manifests, currentFiles());
+                List<String> missing = edit.remove(objects);
+                validate(edit.files());
+                edit.write();
+                for (ManifestEdit.Fresh object : objects) {
+                    if (object.manifest().row() instanceof Node) Files.deleteIfExists(nodes.resolve(object.manifest().meta().name() + ".json"));
                 }
                 if (!missing.isEmpty()) throw new NoSuchFileException(String.join(", ", missing) + ": not found");
-                return outcomes;
+                return edit.outcomes();
             }
         }
-    }
-
-    /** An object of an input with its text, which is much smaller than the text's tree. */
-    private record Fresh(Manifest manifest, String json) {
-        Outcome outcome(String verb) {
-            return new Outcome(manifest.kind(), manifest.meta().namespace(), manifest.meta().name(), verb);
-        }
-
-        Object value() {
-            return Trees.each("", json.getBytes(StandardCharsets.UTF_8), new Problems(), (document, into) -> into.add(document.value())).get(0);
-        }
-    }
-
-    /** Files to write, in this order; null: to remove. */
-    private record Plan(Map<String, Supplier<String>> files, List<Outcome> outcomes) {
-    }
-
-    private static List<Fresh> decode(List<Input> inputs) throws DecodeException {
-        Problems problems = new Problems();
-        List<Fresh> objects = new ArrayList<>();
-        for (Input input : inputs) {
-            objects.addAll(DECODER.decode(input.file(), input.text(), problems, d -> new Fresh(Manifest.of(d), Texts.compactJson(d.tree().value()))));
-        }
-        problems.throwIfAny();
-        Map<String, Manifest> seen = new HashMap<>();
-        for (Fresh object : objects) {
-            Manifest other = seen.putIfAbsent(object.manifest.key(), object.manifest);
-            if (other != null) ManifestIndex.problem(object.manifest, "metadata.name", object.manifest.key() + " is also in " + other.place(), problems);
-        }
-        problems.throwIfAny();
-        return objects;
     }
 
     private SortedMap<String, List<Manifest>> currentFiles() throws IOException, DecodeException {
@@ -444,121 +392,10 @@ public final class ManifestsFolder {
         return files;
     }
 
-    private static Map<String, String> where(SortedMap<String, List<Manifest>> files) {
-        Map<String, String> where = new HashMap<>();
-        files.forEach((file, content) -> content.forEach(m -> where.put(m.key(), file)));
-        return where;
-    }
-
     private void validate(SortedMap<String, List<Manifest>> files) throws IOException, DecodeException {
         Problems problems = new Problems();
         index.change(files, serviceFiles.difference(serviceFiles.read(problems)), false, settings(problems), problems);
         problems.throwIfAny();
-    }
-
-    private Plan plan(List<Fresh> objects) throws IOException, DecodeException {
-        SortedMap<String, List<Manifest>> files = currentFiles();
-        Map<String, String> where = where(files);
-        Map<String, Map<String, Object>> old = new HashMap<>();
-        Map<String, Map<String, Object>> rewritten = new LinkedHashMap<>();
-        Map<String, List<Fresh>> made = new LinkedHashMap<>();
-        Plan plan = new Plan(new LinkedHashMap<>(), new ArrayList<>());
-        long created = objects.stream().filter(o -> !where.containsKey(o.manifest.key())).count();
-        String together = "";
-        for (Fresh object : objects) {
-            String key = object.manifest.key();
-            String file = where.get(key);
-            String verb = "created";
-            if (file == null) {
-                if (created <= ALONE) {
-                    file = fileName(object.manifest, "") + ".yaml";
-                } else {
-                    if (made.getOrDefault(together, List.of()).size() % TOGETHER == 0) together = fileTogether(object.manifest, files);
-                    file = together;
-                }
-                if (files.containsKey(file) && !made.containsKey(file)) {
-                    // a file of that name has other objects, and this one joins them
-                    rewrite(file, object, old, rewritten, plan);
-                } else {
-                    made.computeIfAbsent(file, f -> new ArrayList<>()).add(object);
-                    List<Fresh> content = made.get(file);
-                    String name = file;
-                    plan.files.put(file, () -> textOf(name, content));
-                }
-                List<Manifest> now = new ArrayList<>(files.getOrDefault(file, List.of()));
-                now.add(object.manifest);
-                files.put(file, now);
-            } else {
-                String name = file;
-                Map<String, Object> contents = old.get(file);
-                if (contents == null) old.put(file, contents = contents(file));
-                verb = object.value().equals(contents.get(key)) ? "unchanged" : "configured";
-                if (verb.equals("configured")) {
-                    files.put(file, files.get(name).stream().map(m -> m.key().equals(key) ? object.manifest : m).toList());
-                    rewrite(file, object, old, rewritten, plan);
-                }
-            }
-            plan.outcomes.add(object.outcome(verb));
-        }
-        validate(files);
-        return plan;
-    }
-
-    private void rewrite(String file, Fresh object, Map<String, Map<String, Object>> old, Map<String, Map<String, Object>> rewritten, Plan plan)
-            throws IOException {
-        Map<String, Object> contents = rewritten.get(file);
-        if (contents == null) {
-            if (!old.containsKey(file)) old.put(file, contents(file));
-            contents = new LinkedHashMap<>(old.get(file));
-            rewritten.put(file, contents);
-        }
-        contents.put(object.manifest.key(), object.value());
-        Map<String, Object> now = contents;
-        plan.files.put(file, () -> text(file, now.values()));
-    }
-
-    /** The objects of a file of manifests as plain values, by key. */
-    private Map<String, Object> contents(String file) throws IOException {
-        Map<String, Object> contents = new LinkedHashMap<>();
-        DECODER.decode(file, Files.readAllBytes(manifests.resolve(file)), new Problems(), d -> Map.entry(d.key(), d.tree().value()))
-                .forEach(e -> contents.put(e.getKey(), e.getValue()));
-        return contents;
-    }
-
-    /** Objects as a file of this name has them. */
-    private static String text(String file, Collection<?> objects) {
-        if (file.endsWith(".json")) return listText(objects.stream().map(Texts::compactJson).toList());
-        StringBuilder text = new StringBuilder();
-        for (Object object : objects) text.append(text.isEmpty() ? "" : "---\n").append(Texts.yaml(object));
-        return text.toString();
-    }
-
-    private static String textOf(String file, List<Fresh> objects) {
-        return file.endsWith(".json") ? listText(objects.stream().map(Fresh::json).toList()) : text(file, objects.stream().map(Fresh::value).toList());
-    }
-
-    private static String listText(List<String> objects) {
-        return "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[\n" + String.join(",\n", objects) + "\n]}\n";
-    }
-
-    /** Names of objects have no underscore, so the parts can't run into each other. */
-    private static String fileName(Manifest object, String suffix) {
-        String namespace = object.meta().namespace();
-        return object.kind().toLowerCase(java.util.Locale.ROOT) + "_" + (namespace.isEmpty() ? "" : namespace + "_") + object.meta().name() + suffix;
-    }
-
-    /** A file for an object and those that come with it. JSON: it is read ten times as fast. */
-    private static String fileTogether(Manifest first, SortedMap<String, List<Manifest>> files) {
-        for (int n = 1;; n++) {
-            String name = fileName(first, "_and-others" + (n == 1 ? "" : "-" + n) + ".json");
-            if (!files.containsKey(name)) return name;
-        }
-    }
-
-    private void write(Plan plan) throws IOException {
-        Map<Path, Supplier<String>> texts = new LinkedHashMap<>();
-        plan.files.forEach((file, text) -> texts.put(manifests.resolve(file), text));
-        FolderFiles.write(texts);
     }
 
     /** The manifests in force of one kind, by name. */
@@ -580,7 +417,7 @@ public final class ManifestsFolder {
             }
             return Optional.ofNullable(files.computeIfAbsent(file, f -> {
                 try {
-                    return contents(f);
+                    return ManifestEdit.contents(manifests, f);
                 } catch (IOException e) {
                     return Map.of();
                 }
