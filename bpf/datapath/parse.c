@@ -42,7 +42,7 @@ static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch 
     s->icmp_code = 0;
     switch (s->proto) {
     case IPPROTO_TCP:
-        if (l4 + sizeof(tcp) > end || bpf_skb_load_bytes(skb, l4, tcp, sizeof(tcp)) < 0)
+        if (l4 + sizeof(tcp) > end || pb_load(skb, l4, tcp, sizeof(tcp)) < 0)
             return PB_DROP_CT_INVALID_HDR;
         pb_memcpy(&s->sport, tcp, 2);
         pb_memcpy(&s->dport, tcp + 2, 2);
@@ -50,7 +50,7 @@ static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch 
         return 0;
     case IPPROTO_UDP:
     case IPPROTO_SCTP:
-        if (l4 + sizeof(ports) > end || bpf_skb_load_bytes(skb, l4, ports, sizeof(ports)) < 0)
+        if (l4 + sizeof(ports) > end || pb_load(skb, l4, ports, sizeof(ports)) < 0)
             return PB_DROP_CT_INVALID_HDR;
         s->sport = ports[0];
         s->dport = ports[1];
@@ -89,7 +89,7 @@ static __always_inline int pb_parse_packet(struct __sk_buff *skb, struct pb_scra
 
     if (skb->protocol == bpf_htons(ETH_P_IP)) {
         struct iphdr ip;
-        if (bpf_skb_load_bytes(skb, l3, &ip, sizeof(ip)) < 0 || ip.ihl < 5 || ip.version != 4)
+        if (pb_load(skb, l3, &ip, sizeof(ip)) < 0 || ip.ihl < 5 || ip.version != 4)
             return PB_DROP_INVALID;
         pb_addr_v4(&s->saddr, ip.saddr);
         pb_addr_v4(&s->daddr, ip.daddr);
@@ -104,7 +104,7 @@ static __always_inline int pb_parse_packet(struct __sk_buff *skb, struct pb_scra
         skb->cb[PB_CB_OFF] = l3 | (l4 << 8) | ((__u32)ip.protocol << 16) | (4u << 24);
     } else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
         struct ipv6hdr ip6;
-        if (bpf_skb_load_bytes(skb, l3, &ip6, sizeof(ip6)) < 0 || ip6.version != 6)
+        if (pb_load(skb, l3, &ip6, sizeof(ip6)) < 0 || ip6.version != 6)
             return PB_DROP_INVALID;
         pb_memcpy(&s->saddr, &ip6.saddr, 16);
         pb_memcpy(&s->daddr, &ip6.daddr, 16);

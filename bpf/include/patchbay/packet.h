@@ -101,7 +101,7 @@ static __always_inline int pb_hop(struct __sk_buff *skb)
             __u8 ttl, proto;
             __be16 check;
         } w;
-        if (bpf_skb_load_bytes(skb, l3 + offsetof(struct iphdr, ttl), &w, sizeof(w)) < 0)
+        if (pb_load(skb, l3 + offsetof(struct iphdr, ttl), &w, sizeof(w)) < 0)
             return PB_DROP_INVALID;
         if (w.ttl <= 1)
             return PB_DROP_TTL_EXCEEDED;
@@ -111,7 +111,7 @@ static __always_inline int pb_hop(struct __sk_buff *skb)
         w.check = check + (check >= 0xffff);
         return bpf_skb_store_bytes(skb, l3 + offsetof(struct iphdr, ttl), &w, sizeof(w), 0) < 0 ? PB_DROP_WRITE_ERROR : 0;
     }
-    if (bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, hop_limit), &ttl, 1) < 0)
+    if (pb_load(skb, l3 + offsetof(struct ipv6hdr, hop_limit), &ttl, 1) < 0)
         return PB_DROP_INVALID;
     if (ttl <= 1)
         return PB_DROP_TTL_EXCEEDED;

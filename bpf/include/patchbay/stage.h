@@ -229,6 +229,19 @@ static __always_inline int pb_to_pod_ingress(struct __sk_buff *skb, const volati
     return pb_hole(skb);
 }
 
+/* Copies `len` bytes (a constant) of the packet at `off`, at most 255. Headers are nearly always in what is linear of it, and then no helper is
+ * called. Negative when the packet is shorter. */
+static __always_inline long pb_load(const struct __sk_buff *skb, __u32 off, void *to, const __u32 len)
+{
+    const __u8 *at = (const __u8 *)(long)skb->data + (off & 0xff), *end = (const __u8 *)(long)skb->data_end;
+    if (at + len <= end) {
+        /* In words: where that needs alignment, the kernel places IP headers so (NET_IP_ALIGN), and the verifier sees to it. */
+        __builtin_memcpy(to, __builtin_assume_aligned(at, 4), len);
+        return 0;
+    }
+    return bpf_skb_load_bytes(skb, off, to, len);
+}
+
 /* Makes `len` bytes of the packet directly readable; false if the packet is shorter. Invalidates packet pointers. */
 static __always_inline bool pb_pull(struct __sk_buff *skb, __u32 len)
 {
