@@ -75,6 +75,12 @@ public final class Qdiscs {
                 .traffic(linkIndex, HANDLE, Rt.TC_H_ROOT).text(Rt.TCA_KIND, kind));
     }
 
+    /** One that needs no settings, in place of the one at a queue of an mq. @param parent of that one, as it is listed */
+    public void replace(int linkIndex, int parent, String kind) {
+        channel.change("set", kind + " at " + Integer.toHexString(parent) + " of link " + linkIndex,
+                new Request(Rt.RTM_NEWQDISC, Rt.NLM_F_CREATE | Rt.NLM_F_REPLACE).traffic(linkIndex, 0, parent).text(Rt.TCA_KIND, kind));
+    }
+
     /** Back to the kernel's default; ENOENT when it is there already. */
     public void deleteRoot(int linkIndex) {
         channel.change("delete", "root qdisc of link " + linkIndex,

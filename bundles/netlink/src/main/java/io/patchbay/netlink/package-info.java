@@ -4,7 +4,7 @@
  * <p>libnl-3 gives the sockets; messages are built and read here, because libnl-route folds the kernel's error numbers
  * into its own fewer ones, drops the kernel's explanation, and lacks newer attributes.
  */
-@Version("1.1.0")
+@Version("1.2.0")
 package io.patchbay.netlink;
 
 import org.osgi.annotation.versioning.Version;

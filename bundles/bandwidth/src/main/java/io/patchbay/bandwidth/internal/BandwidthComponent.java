@@ -15,6 +15,7 @@ import io.patchbay.api.status.StatusSource;
 import io.patchbay.netlink.NetlinkException;
 import io.patchbay.netlink.NetlinkSocket;
 import io.patchbay.netlink.Qdisc;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -44,10 +45,12 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
     private static final Logger LOG = LoggerFactory.getLogger(BandwidthComponent.class);
     /** enum pb_ep_flags. */
     private static final int NO_PEER = 2;
+    private static final Duration LOOK = Duration.ofSeconds(10);
 
     private final Scope scope;
     private final NetlinkSocket netlink;
     private final Queues queues;
+    private final Pacing pacing;
     private final MapHandle throttle;
     private final boolean paced;
     private final String reason;
@@ -57,6 +60,7 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
     /** Endpoints whose queues are known to be what they were last told, or never were any. On the scope's thread. */
     private final Set<Integer> known = new HashSet<>();
     private volatile Endpoints endpoints;
+    private volatile LocalNode node;
     private volatile Features features;
     private AutoCloseable subscription;
 
@@ -69,6 +73,10 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
         KernelFeatures.Probe fq = kernel.probe("qdisc:fq");
         this.paced = fq.available();
         this.reason = fq.reason();
+        this.pacing = new Pacing(netlink, Pacing.FQ);
+        if (paced) {
+            scope.every("bandwidth-fq-watch", LOOK, this::fq);
+        }
         runtime.ready();
     }
 
@@ -82,21 +90,21 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
     }
 
     @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
-    void bindNode(LocalNode node) {
-        if (paced) scope.untilDone("bandwidth-fq", () -> fq(node));
+    void bindNode(LocalNode service) {
+        node = service;
+        if (paced) scope.untilDone("bandwidth-fq", this::fq);
     }
 
-    void unbindNode(LocalNode node) {
+    void unbindNode(LocalNode service) {
         // the queues stay
+        if (node == service) node = null;
     }
 
-    /** Departure times mean something only to fq. */
-    private Object fq(LocalNode node) {
-        for (LocalNode.Device d : node.netdevs()) {
-            String root = netlink.qdiscs().root(d.ifindex()).map(Qdisc::kind).orElse("");
-            if (root.equals("fq") || root.equals("mq")) continue;
-            LOG.info("{}: fq instead of {}, for pods' bandwidth limits", d.name(), root.isEmpty() ? "no queue" : root);
-            netlink.qdiscs().replaceRoot(d.ifindex(), "fq");
+    /** Departure times mean something only to fq; it is put back when something has taken it away. */
+    private Object fq() {
+        LocalNode n = node;
+        for (LocalNode.Device d : n == null ? List.<LocalNode.Device>of() : n.netdevs()) {
+            pacing.ensure(d.ifindex()).ifPresent(before -> LOG.info("{}: fq instead of {}, for pods' bandwidth limits", d.name(), before));
         }
         return null;
     }
@@ -223,12 +231,18 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
     public List<StatusRow> rows(boolean verbose) {
         List<String> devices = new ArrayList<>();
         List<String> details = new ArrayList<>();
+        LocalNode n = node;
+        for (LocalNode.Device d : paced && n != null ? n.netdevs() : List.<LocalNode.Device>of()) {
+            if (pacing.isInForce(d.ifindex())) devices.add(d.name());
+            else details.add("  " + d.name() + " has no fq: limits do not hold there; it is put back within " + LOOK.toSeconds() + " s");
+        }
+        boolean complete = details.isEmpty();
         for (Endpoint pod : new TreeMap<>(limited).values()) {
             Limits limits = Limits.of(pod);
-            devices.add(pod.device());
+            if (!paced || limits.ingress() != null) devices.add(pod.device());
             if (!verbose) continue;
             if (limits.egress() != null) {
-                details.add("  " + pod.name() + " egress " + limits.egress() + (paced ? " EDT" : Queues.inForce(pod).map(BandwidthComponent::counts).orElse(" NOT IN FORCE")));
+                details.add("  " + pod.name() + " egress " + limits.egress() + (paced ? paced(pod, limits.egress()) : Queues.inForce(pod).map(BandwidthComponent::counts).orElse(" NOT IN FORCE")));
             }
             if (limits.ingress() != null) {
                 details.add("  " + pod.name() + " ingress " + limits.ingress() + queues.ingressInForce(pod).map(BandwidthComponent::counts).orElse(" NOT IN FORCE"));
@@ -242,7 +256,12 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
         data.put("devices", devices);
         data.put("reason", paced ? "" : reason);
         return List.of(new StatusRow(StatusRow.Order.BANDWIDTH_MANAGER, "BandwidthManager", List.of(mode, devices.toString()), details,
-                problems.isEmpty(), data));
+                complete && problems.isEmpty(), data));
+    }
+
+    private String paced(Endpoint pod, Rate rate) {
+        return throttle.lookup(new Struct(throttle.key()).set("", pod.id())).filter(v -> v.get("bytes_per_second") == rate.bytesPerSecond())
+                .map(v -> " EDT, " + v.get("horizon_drops") + " dropped").orElse(" NOT IN FORCE");
     }
 
     private static String counts(Qdisc q) {
