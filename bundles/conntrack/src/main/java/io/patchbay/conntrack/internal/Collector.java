@@ -21,11 +21,10 @@ final class Collector {
     /**
      * What is known of a map since the last run.
      *
-     * @param entries   after it
      * @param collected in all runs
      * @param refused   connections that found no room, since the map was made
      */
-    record Count(int entries, int max, long collected, long refused) {
+    record Count(int max, long collected, long refused) {
     }
 
     private static final double MUCH = 0.25;
@@ -96,11 +95,10 @@ final class Collector {
             Removal removal = remove(map, (k, v) -> v.get("expires") - now <= 0);
             int gone = removal.gone;
             if (removal.met > 0) share = Math.max(share, (double) gone / removal.met);
-            int left = removal.met - gone;
             long refusedHere = refusals[i];
             synchronized (counts) {
-                counts.merge(map.name(), new Count(left, map.maxEntries(), gone, refusedHere),
-                        (old, n) -> new Count(left, n.max(), old.collected() + n.collected(), refusedHere));
+                counts.merge(map.name(), new Count(map.maxEntries(), gone, refusedHere),
+                        (old, n) -> new Count(n.max(), old.collected() + n.collected(), refusedHere));
             }
         }
         if (share > MUCH) interval = Duration.ofNanos(Math.max(shortest.toNanos(), (long) (interval.toNanos() * (1 - share))));
@@ -137,6 +135,11 @@ final class Collector {
         Predicate<Struct> theirs = key -> wanted.contains(Connection.address(key, "local"));
         for (MapHandle map : maps) gone += remove(map, (k, v) -> theirs.test(k)).gone;
         return gone;
+    }
+
+    /** What a map holds now, expired connections that wait to be collected among them. The last run may be half an hour ago. */
+    int entries(String name) {
+        return maps.stream().filter(m -> m.name().equals(name)).findFirst().map(MapHandle::count).orElse(0);
     }
 
     /** By map name. */

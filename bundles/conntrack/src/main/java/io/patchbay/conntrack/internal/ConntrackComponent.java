@@ -130,11 +130,12 @@ public final class ConntrackComponent implements StatusSource {
         List<String> details = new ArrayList<>();
         Map<String, Object> data = new LinkedHashMap<>();
         counts.forEach((name, c) -> {
-            cells.add(name + " " + c.entries() + "/" + c.max());
+            int entries = collector.entries(name);
+            cells.add(name + " " + entries + "/" + c.max());
             if (verbose || c.refused() > 0) {
                 details.add("  " + name + ": " + c.collected() + " collected, " + c.refused() + " connections refused because it was full");
             }
-            data.put(name, Map.of("entries", c.entries(), "max", c.max(), "collected", c.collected(), "refused", c.refused()));
+            data.put(name, Map.of("entries", entries, "max", c.max(), "collected", c.collected(), "refused", c.refused()));
         });
         long withoutPort = collector.withoutPort();
         if (verbose || withoutPort > 0) details.add("  " + withoutPort + " connections refused because another had their tuple and no port was free");
