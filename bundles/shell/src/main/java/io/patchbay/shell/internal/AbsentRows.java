@@ -18,7 +18,7 @@ final class AbsentRows {
             new Known("bandwidth", "BandwidthManager", Order.BANDWIDTH_MANAGER), new Known("masquerade", "Masquerading", Order.MASQUERADING),
             new Known("hubble", "Hubble", Order.HUBBLE), new Known("routing", "Host Routing", Order.HOST_ROUTING),
             new Known("health", "Cilium health daemon", Order.HEALTH_DAEMON), new Known("health", "Cluster health", Order.CLUSTER_HEALTH),
-            new Known("hubble", "NodeMonitor", Order.NODE_MONITOR));
+            new Known("hubble", "NodeMonitor", Order.NODE_MONITOR), new Known("policy", "Host firewall", Order.HOST_FIREWALL));
 
     private AbsentRows() {
     }
@@ -41,6 +41,9 @@ final class AbsentRows {
             }
         }
         rows.add(StatusRow.of(Order.KVSTORE, "KVStore", "Disabled"));
+        rows.add(StatusRow.of(Order.HOST_FIREWALL, "SRv6", "Disabled"));
+        rows.add(StatusRow.of(Order.IPAM + 1, "IPv4 BIG TCP", "Disabled"));
+        rows.add(StatusRow.of(Order.IPAM + 1, "IPv6 BIG TCP", "Disabled"));
         if (!present.contains("Proxy Status")) {
             rows.add(StatusRow.of(Order.PROXY, "Proxy Status", "No managed proxy redirect"));
         }

@@ -1,5 +1,6 @@
 package io.patchbay.shell.internal;
 
+import io.patchbay.api.datapath.Pipeline;
 import io.patchbay.api.feature.FeatureRuntime;
 import io.patchbay.api.feature.Features;
 import io.patchbay.api.shell.Options;
@@ -20,6 +21,7 @@ import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Reference;
 import org.osgi.service.component.annotations.ReferenceCardinality;
 import org.osgi.service.component.annotations.ReferencePolicy;
+import org.osgi.service.component.annotations.ReferencePolicyOption;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,6 +46,9 @@ public final class StatusCommand implements ShellCommand {
         sources.add(source);
     }
 
+    @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
+    volatile Pipeline pipeline;
+
     void removeSource(StatusSource source) {
         sources.remove(source);
     }
@@ -64,11 +69,6 @@ public final class StatusCommand implements ShellCommand {
                 "  --verbose   more of every row: addresses, controllers, features, services",
                 "  --brief     OK, or what is wrong, in one line; exit status 1 when something is",
                 "  -o json     for tools");
-    }
-
-    @Override
-    public List<String> complete(List<String> words) {
-        return List.of("--verbose", "--brief", "-o");
     }
 
     @Override
@@ -122,6 +122,10 @@ public final class StatusCommand implements ShellCommand {
         rows.add(agent());
         rows.add(controllers(verbose));
         rows.add(features(verbose));
+        rows.add(ModulesRow.of(features.list(), controllers.list()));
+        if (verbose) {
+            rows.addAll(datapath());
+        }
         for (StatusSource s : sources) {
             try {
                 rows.addAll(s.rows(verbose));
@@ -141,6 +145,21 @@ public final class StatusCommand implements ShellCommand {
         AbsentRows.withoutFeature(features, present, rows);
         rows.sort(Comparator.comparingInt(StatusRow::order));
         return rows;
+    }
+
+    /** What a datapath has whatever its features are. */
+    private List<StatusRow> datapath() {
+        Pipeline p = pipeline;
+        if (p == null) {
+            return List.of();
+        }
+        Table t = new Table(5, 3);
+        t.row(List.of("  Name", "Size"));
+        List<Pipeline.MapInfo> maps = p.maps();
+        maps.forEach(m -> t.row(List.of("  " + m.name(), Integer.toString(m.maxEntries()))));
+        return List.of(StatusRow.of(StatusRow.Order.MASQUERADING + 1, "Clock Source for BPF", "ktime"),
+                new StatusRow(StatusRow.Order.FEATURES - 1, "BPF Maps", List.of("dynamic sizing: off"), t.lines(), true,
+                        Map.of("maps", maps.stream().map(m -> Map.of("name", m.name(), "size", m.maxEntries())).toList())));
     }
 
     /** Named as Cilium's users know it: the row that says whether the agent as a whole is well. */
