@@ -74,8 +74,17 @@ public final class CommandRegistry implements Commands {
             }
         }
         find(before).ifPresent(c -> {
+            HelpOptions options = HelpOptions.of(c.help());
+            if (HelpOptions.isOutput(before.get(before.size() - 1)) && !options.outputs().isEmpty()) {
+                candidates.addAll(options.outputs());
+                return;
+            }
             candidates.addAll(c.complete(words.subList(words(c.name()).size(), words.size())));
-            candidates.add("--help");
+            // Options only to who has begun one, or where nothing else is expected.
+            if (last.startsWith("-") || candidates.isEmpty()) {
+                candidates.addAll(options.names());
+                candidates.add("--help");
+            }
         });
         candidates.removeIf(c -> !c.startsWith(last));
         return List.copyOf(candidates);

@@ -46,6 +46,11 @@ public final class CtListCommand implements ShellCommand {
     }
 
     @Override
+    public List<String> complete(List<String> words) {
+        return words.size() == 1 ? List.of("global") : List.of();
+    }
+
+    @Override
     public int run(ShellContext context) throws Exception {
         Options options = Options.parse(context.arguments(), Set.of("-d|--time-diff"), Set.of("-o|--output"));
         if (options.words().size() > 1 || options.words().size() == 1 && !options.words().get(0).equals("global")) {

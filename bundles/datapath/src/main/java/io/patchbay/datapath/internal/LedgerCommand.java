@@ -12,6 +12,7 @@ import java.io.PrintStream;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Reference;
@@ -44,6 +45,11 @@ public final class LedgerCommand implements ShellCommand {
                 "  lost           admitted and never given a verdict; hole: met an empty place of the pipeline",
                 "  unprocessed    seen by the guard without the pipeline; mixed: met a stage of another generation",
                 "  device drops   of devices and queues, after the verdict");
+    }
+
+    @Override
+    public List<String> complete(List<String> words) {
+        return words.size() == 1 ? Stream.concat(pipeline.ledgers().stream().map(l -> Long.toString(l.change())).distinct(), Stream.of("all")).toList() : List.of();
     }
 
     @Override

@@ -47,7 +47,7 @@ public final class MapDumpCommand implements ShellCommand {
 
     @Override
     public List<String> complete(List<String> words) {
-        return pipeline.maps().stream().map(Pipeline.MapInfo::name).toList();
+        return words.size() == 1 ? pipeline.maps().stream().map(Pipeline.MapInfo::name).toList() : List.of();
     }
 
     @Override

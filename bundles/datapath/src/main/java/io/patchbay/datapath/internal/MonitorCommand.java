@@ -48,6 +48,12 @@ public final class MonitorCommand implements ShellCommand {
                 "  -j, --json         one JSON object a line", "", "Ends with Ctrl-C.");
     }
 
+    @Override
+    public List<String> complete(List<String> words) {
+        String before = words.size() < 2 ? "" : words.get(words.size() - 2);
+        return before.equals("-t") || before.equals("--type") ? TYPES.stream().sorted().toList() : List.of();
+    }
+
     private record Filter(Set<String> types, long from, long to, long related) {
         boolean wants(Struct e) {
             return (types.isEmpty() || types.contains(MonitorLine.typeName((int) e.get("type"))))
@@ -76,7 +82,7 @@ public final class MonitorCommand implements ShellCommand {
 
     @Override
     public int run(ShellContext c) throws Exception {
-        Options o = Options.parse(c.arguments(), Set.of("-j|--json", "-v", "-n"), Set.of("-t|--type", "--from", "--to", "--related-to"));
+        Options o = Options.parse(c.arguments(), Set.of("-j|--json"), Set.of("-t|--type", "--from", "--to", "--related-to"));
         Filter filter = filter(o);
         boolean json = o.has("--json");
         BlockingQueue<Struct> queue = new ArrayBlockingQueue<>(QUEUE);

@@ -41,12 +41,12 @@ public final class EndpointGetCommand implements ShellCommand {
 
     @Override
     public List<String> help() {
-        return List.of("Usage: endpoint get ID|NAMESPACE/POD|host", "", "Example: endpoint get default/web-1");
+        return List.of("Usage: endpoint get ID|NAMESPACE/POD|host [-o json]", "", "Example: endpoint get default/web-1");
     }
 
     @Override
     public List<String> complete(List<String> words) {
-        return endpoints.listWithHost().stream().map(Endpoint::name).toList();
+        return words.size() == 1 ? endpoints.listWithHost().stream().map(Endpoint::name).toList() : List.of();
     }
 
     /** By number or name. */

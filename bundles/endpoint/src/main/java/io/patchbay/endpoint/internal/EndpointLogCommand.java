@@ -40,7 +40,7 @@ public final class EndpointLogCommand implements ShellCommand {
 
     @Override
     public List<String> complete(List<String> words) {
-        return endpoints.list().stream().map(Endpoint::name).toList();
+        return words.size() == 1 ? endpoints.list().stream().map(Endpoint::name).toList() : List.of();
     }
 
     @Override

@@ -39,11 +39,6 @@ public final class HealthCommand implements ShellCommand {
     }
 
     @Override
-    public List<String> complete(List<String> words) {
-        return List.of("-o");
-    }
-
-    @Override
     public int run(ShellContext c) throws Exception {
         String output = Options.parseOnly(c.arguments(), Set.of(), Set.of("-o|--output")).output("text", "json");
         List<NodeHealth> last = health.last();

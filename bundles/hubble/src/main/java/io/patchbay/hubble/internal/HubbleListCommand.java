@@ -51,7 +51,7 @@ public final class HubbleListCommand implements ShellCommand {
 
     @Override
     public List<String> complete(List<String> words) {
-        return List.of("nodes", "namespaces", "-o");
+        return words.size() == 1 ? List.of("nodes", "namespaces") : List.of();
     }
 
     @Override

@@ -41,11 +41,6 @@ public final class HubbleStatusCommand implements ShellCommand {
     }
 
     @Override
-    public List<String> complete(List<String> words) {
-        return List.of("-o");
-    }
-
-    @Override
     public int run(ShellContext context) throws Exception {
         Options options = Options.parseOnly(context.arguments(), Set.of(), Set.of("-o|--output"));
         Stats s = flows.stats();

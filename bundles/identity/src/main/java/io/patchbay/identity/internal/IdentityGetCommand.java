@@ -35,12 +35,12 @@ public final class IdentityGetCommand implements ShellCommand {
 
     @Override
     public List<String> help() {
-        return List.of("Usage: identity get NUMBER", "", "Example: identity get 2");
+        return List.of("Usage: identity get NUMBER [-o json]", "", "Example: identity get 2");
     }
 
     @Override
     public List<String> complete(List<String> words) {
-        return identities.all().keySet().stream().map(String::valueOf).toList();
+        return words.size() == 1 ? identities.all().keySet().stream().map(String::valueOf).toList() : List.of();
     }
 
     @Override

@@ -251,8 +251,7 @@ final class Commands {
     private record Command(String name, String summary, List<String> help, Supplier<List<String>> candidates, Body body) implements ShellCommand {
         @Override
         public List<String> complete(List<String> words) {
-            String last = words.isEmpty() ? "" : words.get(words.size() - 1);
-            return candidates.get().stream().filter(s -> s.startsWith(last)).toList();
+            return words.size() == 1 ? candidates.get() : List.of();
         }
 
         @Override

@@ -60,6 +60,11 @@ public final class BpfPolicyGetCommand implements ShellCommand {
     }
 
     @Override
+    public List<String> complete(List<String> words) {
+        return words.size() == 1 ? all().stream().map(Endpoint::name).sorted().toList() : List.of();
+    }
+
+    @Override
     public int run(ShellContext context) throws Exception {
         Options options = Options.parse(context.arguments(), Set.of("--all", "-n|--numeric"), Set.of("-o|--output"));
         boolean json = options.output("text", "json").equals("json");

@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.IntFunction;
+import java.util.stream.Stream;
 
 /**
  * What a user names as the ends of a connection, made into addresses of a cluster: pods by {@code namespace/name}, addresses, and label sets or
@@ -30,6 +31,11 @@ final class Ends {
         this.cluster = cluster;
         this.pods = new ArrayList<>(cluster.pods());
         this.identities = identities;
+    }
+
+    /** Names that {@link #address} knows: of pods and nodes. */
+    static List<String> names(Cluster cluster) {
+        return Stream.concat(cluster.pods().stream().map(Cluster.Pod::name), cluster.nodes().stream().map(Cluster.Node::name)).sorted().toList();
     }
 
     /** With the invented pods. */

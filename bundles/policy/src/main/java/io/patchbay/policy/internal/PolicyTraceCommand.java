@@ -51,6 +51,12 @@ public final class PolicyTraceCommand implements ShellCommand {
     }
 
     @Override
+    public List<String> complete(List<String> words) {
+        String before = words.size() < 2 ? "" : words.get(words.size() - 2);
+        return before.equals("--src") || before.equals("--dst") ? Ends.names(policy.cluster()) : List.of();
+    }
+
+    @Override
     public int run(ShellContext context) throws Exception {
         Options options = Options.parse(context.arguments(), Set.of(), Set.of("--src", "--dst", "--dport", "-o|--output"));
         boolean json = options.output("text", "json").equals("json");

@@ -15,6 +15,7 @@ import java.util.Map;
 import org.apache.felix.service.command.CommandProcessor;
 import org.apache.felix.service.command.CommandSession;
 import org.apache.felix.service.command.Function;
+import org.apache.felix.service.command.Process;
 import org.osgi.framework.BundleContext;
 import org.osgi.framework.ServiceRegistration;
 import org.osgi.service.component.annotations.Activate;
@@ -27,6 +28,9 @@ import org.osgi.service.component.annotations.ReferencePolicy;
 /** Every command is a Gogo function too, by its first word in the scope {@code patchbay}. */
 @Component(immediate = true, service = GogoCommands.class)
 public final class GogoCommands {
+    /** Variable of a session with the exit status of the last of these commands. */
+    static final String EXIT = "patchbay.exit";
+
     private final BundleContext bundle;
     private final Commands commands;
     private final Map<String, Integer> users = new HashMap<>();
@@ -65,8 +69,11 @@ public final class GogoCommands {
     private Object call(CommandSession session, String word, List<Object> arguments) {
         List<String> words = new ArrayList<>(List.of(word));
         arguments.forEach(a -> words.add(String.valueOf(a)));
-        commands.run(new SessionContext(words, session.getKeyboard(), session.getConsole()));
-        session.getConsole().flush();
+        // The place in a pipe that this call has, which need not be the session's own streams.
+        Process p = Process.Utils.current();
+        session.put(EXIT, commands.run(new SessionContext(words, p.in(), p.out(), p.err())));
+        p.out().flush();
+        p.err().flush();
         return null;
     }
 
@@ -77,12 +84,7 @@ public final class GogoCommands {
         users.clear();
     }
 
-    private record SessionContext(List<String> arguments, InputStream in, PrintStream out) implements ShellContext {
-        @Override
-        public PrintStream err() {
-            return out;
-        }
-
+    private record SessionContext(List<String> arguments, InputStream in, PrintStream out, PrintStream err) implements ShellContext {
         @Override
         public Map<String, String> environment() {
             return Map.of();

@@ -79,13 +79,14 @@ public final class InteractiveShell implements ShellCommand {
     }
 
     private static int execute(CommandSession session, String line, ShellContext c) {
+        session.put(GogoCommands.EXIT, 0);
         try {
             Object result = session.execute(line);
             if (result != null) {
                 c.out().println(session.format(result, org.apache.felix.service.command.Converter.INSPECT));
             }
             c.out().flush();
-            return 0;
+            return session.get(GogoCommands.EXIT) instanceof Integer exit ? exit : 0;
         } catch (Exception e) {
             c.out().flush();
             c.err().println("gogo: " + (e.getMessage() == null ? e.toString() : e.getMessage()));
