@@ -23,6 +23,7 @@ import io.patchbay.policy.internal.control.PolicyControl.Sources;
 import io.patchbay.policy.internal.evaluator.Cluster;
 import io.patchbay.policy.internal.model.PortName;
 import io.patchbay.policy.internal.model.ServiceFacts;
+import io.patchbay.policy.internal.table.PeerNumbers;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -57,6 +58,13 @@ final class ClusterFacts {
         if (!synced) return Optional.empty();
         return Optional.of(new Sources(now.policies().rows(), () -> services(now),
                 now.cidrGroups().rows().stream().sorted(Comparator.comparing(g -> g.name())).toList()));
+    }
+
+    /** Identities that the cluster has for its pods. */
+    Set<Integer> identities() {
+        Set<Integer> all = new HashSet<>();
+        for (CiliumIdentity row : tables.identities().snapshot().rows()) if (row.id() >= PeerNumbers.FIRST_POD && row.id() <= PeerNumbers.LAST_POD) all.add((int) row.id());
+        return all;
     }
 
     /** Policies of the cluster that the tables in force don't have, or have another version of. */

@@ -333,6 +333,11 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         }
 
         @Override
+        public Set<Integer> cluster() {
+            return facts.identities();
+        }
+
+        @Override
         public Map<IpAddress, PeerFact> facts() {
             return facts.addresses();
         }

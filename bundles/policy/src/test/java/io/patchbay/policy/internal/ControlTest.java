@@ -4,9 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.patchbay.api.cluster.policy.PolicyObject;
+import io.patchbay.api.datapath.MapFullException;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.endpoint.Endpoint;
@@ -24,6 +26,7 @@ import io.patchbay.policy.internal.control.PolicyControl.Sources;
 import io.patchbay.policy.internal.kernel.KernelTables;
 import io.patchbay.policy.internal.model.PolicyOptions;
 import io.patchbay.policy.internal.table.Cookies;
+import io.patchbay.policy.internal.table.PeerNumbers;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -36,6 +39,7 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -76,6 +80,10 @@ class ControlTest {
         /** When prefixes and peer classes are in the kernel. */
         CompletableFuture<Void> prefixesDone = CompletableFuture.completedFuture(null);
         CompletableFuture<Void> classesDone = CompletableFuture.completedFuture(null);
+        /** Run when prefixes or peer classes have changed in the kernel, and nothing after that has happened yet. */
+        Runnable look = () -> { };
+        /** When the kernel's endpoints are what the control was told of them. */
+        CompletableFuture<Void> endpointsDone = CompletableFuture.completedFuture(null);
 
         Node() {
             identities.put(1, LabelSet.of(Label.reserved("host")));
@@ -140,6 +148,11 @@ class ControlTest {
         }
 
         @Override
+        public Set<Integer> cluster() {
+            return identities.keySet().stream().filter(n -> n >= PeerNumbers.FIRST_POD && n <= PeerNumbers.LAST_POD).collect(Collectors.toSet());
+        }
+
+        @Override
         public Map<IpAddress, PeerFact> facts() {
             return facts;
         }
@@ -169,7 +182,8 @@ class ControlTest {
                 control.identities(gone);
             }
             CompletableFuture<?> told = changes.isEmpty() ? CompletableFuture.completedFuture(null) : control.identities(changes);
-            return told.thenCombine(prefixesDone, (x, y) -> null).thenRun(() -> prefixes.forEach(programs::prefix));
+            look.run();
+            return told.thenCombine(prefixesDone, (x, y) -> null).thenRun(() -> prefixes.forEach(programs::prefix)).thenRun(look);
         }
 
         @Override
@@ -180,13 +194,13 @@ class ControlTest {
                 MapHandle m = programs.map("ipcache");
                 Struct key = new Struct(m.key()).set("", a);
                 m.put(key, m.lookup(key).orElseGet(() -> new Struct(m.value())).set("peer_class", n));
-            }));
+            })).thenRun(look);
         }
 
         @Override
         public CompletableFuture<?> setPolicy(Map<Integer, Integer> ids) {
             ids.forEach((id, number) -> put(endpoints.get(id).withPolicy(number)));
-            return CompletableFuture.completedFuture(null);
+            return endpointsDone;
         }
 
         /** Makes an endpoint what the kernel and the control know. */
@@ -494,6 +508,161 @@ class ControlTest {
         node.grace();
         assertEquals(Map.of(), node.kernel.inForce());
         assertEquals(0, programs.map("policy").count());
+    }
+
+    /** What a pod of other labels will be is prepared, and some steps later the kernel's entry says so: until then it goes on as what it was. */
+    @Test
+    void aPodHasItsTableWhileItBecomesAnother() {
+        Node node = node();
+        node.identities.put(OTHER_ID, pod("other"));
+        node.control.identities(Map.of(OTHER_ID, Optional.of(pod("other"))));
+        node.apply("p", WEB_FROM_CLI);
+        Endpoint web = node.endpoints.get(7);
+        int none = node.control.prepare(web.withIdentity(3001, pod("third")).withState(Endpoint.State.REGENERATING)).join(); // has changed its mind
+        int number = node.control.prepare(web.withIdentity(OTHER_ID, pod("other")).withState(Endpoint.State.REGENERATING)).join();
+        assertEquals(3, Set.of(web.policyId(), none, number).size());
+        node.grace();
+        assertEquals(Programs.PASSED, in(8080), "its entry is that of before");
+        assertEquals(133, in(80));
+        assertFalse(node.kernel.inForce(none));
+        node.endpointsDone = new CompletableFuture<>();
+        Endpoint other = web.withIdentity(OTHER_ID, pod("other")).withPolicy(number);
+        node.control.endpoint(other);
+        node.grace();
+        assertEquals(Programs.PASSED, in(8080), "it is another, but its entry is still on its way to the kernel");
+        node.put(other);
+        node.endpointsDone.complete(null);
+        assertEquals(Programs.PASSED, in(80));
+        node.grace();
+        assertEquals(Programs.PASSED, in(80));
+        assertEquals(Set.of(number), node.kernel.inForce().keySet(), "what it was has gone");
+        node.control.endpointGone(7);
+        node.grace();
+        assertEquals(Map.of(), node.kernel.inForce());
+    }
+
+    @Test
+    void oneThatGoesWhileItBecomesAnotherLeavesNothing() {
+        Node node = node();
+        node.control.prepare(node.endpoints.get(7).withIdentity(OTHER_ID, pod("other")).withState(Endpoint.State.REGENERATING)).join();
+        assertEquals(2, node.kernel.inForce().size());
+        node.control.endpointGone(7);
+        node.grace();
+        assertEquals(Map.of(), node.kernel.inForce());
+    }
+
+    /** The cluster's table has synced, but who reads identities from it is a moment behind who reads rules. */
+    @Test
+    void theFirstTablesWaitForEverybodyInTheCluster() {
+        Node node = node();
+        node.apply("p", WEB_FROM_CLI);
+        assertEquals(Programs.PASSED, in(8080));
+        node.start();
+        node.control.endpointsAre(List.copyOf(node.endpoints.values()));
+        node.control.identities(Map.of(1, Optional.of(LabelSet.of(Label.reserved("host")))));
+        node.control.wake();
+        assertEquals(Programs.PASSED, in(8080), "the tables in force are those of before");
+        assertFalse(node.control.opened().isDone());
+        node.control.identities(Map.of(WEB_ID, Optional.of(pod("web")), CLI_ID, Optional.of(pod("cli"))));
+        assertTrue(node.control.opened().isDone());
+        assertEquals(Programs.PASSED, in(8080));
+        assertEquals(133, in(80));
+    }
+
+    private static final String BLOCK = "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: %s}}]}]}";
+    private static final IpAddress CLI2 = IpAddress.parse("10.0.2.20");
+
+    /** Rules change while the agent is away, and allow the same peer in another way: the tables found need the classes found until the new ones are in force. */
+    @Test
+    void aStartTakesNoClassAwayThatTheTablesFoundNeed() {
+        Node node = node();
+        node.facts.put(CLI, new PeerFact(pod("cli"), Map.of()));
+        node.applyNetworkPolicy("p", BLOCK.formatted("10.0.1.0/24"));
+        assertEquals(1, node.peerClasses.size());
+        node.synced = false;
+        node.start();
+        node.meetEverybody();
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, ingress: [{fromEndpoints: [{matchLabels: {app: cli}}]}]}");
+        node.policies.keySet().removeIf(k -> k.kind().text().equals("NetworkPolicy"));
+        node.synced = true;
+        node.look = () -> assertEquals(Programs.PASSED, in(80));
+        node.control.wake();
+        assertTrue(node.control.opened().isDone());
+        assertEquals(Programs.PASSED, in(80));
+        node.grace();
+        assertEquals(Programs.PASSED, in(80));
+        assertEquals(Map.of(), node.peerClasses, "nobody asks for them any more");
+        assertEquals(node.kernel.used(), programs.map("policy").count());
+    }
+
+    /** Two addresses of one class are told apart by rules that came while the agent was away: the tables found judge both as before. */
+    @Test
+    void aStartTellsApartWhatTheTablesFoundDoNot() {
+        Node node = node();
+        node.publish(CLI2, CLI_ID);
+        node.facts.put(CLI, new PeerFact(pod("cli"), Map.of()));
+        node.facts.put(CLI2, new PeerFact(pod("cli"), Map.of()));
+        node.applyNetworkPolicy("p", BLOCK.formatted("10.0.0.0/16"));
+        assertEquals(node.peerClasses.get(CLI), node.peerClasses.get(CLI2));
+        node.synced = false;
+        node.start();
+        node.meetEverybody();
+        node.applyNetworkPolicy("p", BLOCK.formatted("10.0.0.0/16, except: [10.0.2.0/24]"));
+        node.synced = true;
+        boolean[] looked = {false};
+        node.look = () -> {
+            assertEquals(Programs.PASSED, in(80));
+            if (!node.control.opened().isDone() && !node.peerClasses.get(CLI).equals(node.peerClasses.get(CLI2))) {
+                looked[0] = true;
+                assertEquals(Programs.PASSED, programs.run(Programs.POD_INGRESS, Programs.packet(CLI2, WEB, 6, 80)), "the rules of before are in force");
+            }
+        };
+        node.control.wake();
+        assertTrue(looked[0]);
+        assertEquals(Programs.PASSED, in(80));
+        assertEquals(133, programs.run(Programs.POD_INGRESS, Programs.packet(CLI2, WEB, 6, 80)));
+        node.grace();
+        assertEquals(Programs.PASSED, in(80));
+        assertEquals(133, programs.run(Programs.POD_INGRESS, Programs.packet(CLI2, WEB, 6, 80)));
+        assertEquals(node.kernel.used(), programs.map("policy").count(), "nothing is left of the first run");
+    }
+
+    /** The same for prefixes outside. */
+    @Test
+    void aStartTakesNoPrefixAwayThatTheTablesFoundNeed() {
+        Node node = node();
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toCIDR: [1.1.1.0/24]}]}");
+        assertEquals(Programs.PASSED, out(OUTSIDE, 443));
+        node.synced = false;
+        node.start();
+        node.meetEverybody();
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toCIDR: [1.1.0.0/16]}]}");
+        node.synced = true;
+        node.look = () -> assertEquals(Programs.PASSED, out(OUTSIDE, 443));
+        node.control.wake();
+        assertTrue(node.control.opened().isDone());
+        assertEquals(Programs.PASSED, out(OUTSIDE, 443));
+        node.grace();
+        assertEquals(Set.of(Prefix.parse("1.1.0.0/16")), node.prefixes.keySet());
+        assertEquals(Programs.PASSED, out(OUTSIDE, 443));
+    }
+
+    @Test
+    void classesThatDoNotFitAreAskedForAgain() {
+        Node node = node();
+        node.facts.put(CLI, new PeerFact(pod("cli"), Map.of(new io.patchbay.policy.internal.model.PortName("db", 6), 5432)));
+        node.apply("p", "{endpointSelector: {matchLabels: {app: web}}, egress: [{toEndpoints: [{}], toPorts: [{ports: [{port: db, protocol: TCP}]}]}]}");
+        MapHandle map = programs.map("policy");
+        Map<Struct, Struct> filler = new HashMap<>();
+        for (int i = map.count(); i < map.maxEntries(); i++) filler.put(new Struct(map.key()).set("table_id", 0x7fffffff).set("peer", i), new Struct(map.value()));
+        map.putAll(filler);
+        node.facts.put(CLI, new PeerFact(pod("cli"), Map.of(new io.patchbay.policy.internal.model.PortName("db", 6), 5433)));
+        assertThrows(MapFullException.class, () -> node.control.addressesChanged());
+        assertEquals(Programs.PASSED, out(CLI, 5432), "what was in force stays");
+        map.deleteAll(filler.keySet());
+        node.control.addressesChanged();
+        assertEquals(133, out(CLI, 5432));
+        assertEquals(Programs.PASSED, out(CLI, 5433));
     }
 
     @Test

@@ -32,6 +32,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /**
  * Keeps the kernel's tables at what the policies say: the order of steps that {@link PolicyEngine} asks for, carried out. All methods are for one
@@ -49,6 +50,9 @@ public final class PolicyControl {
     public interface World {
         /** Policies, services and groups as they are now; empty while a source has not synced. */
         Optional<Sources> sources();
+
+        /** Numbers of the pods' identities that the cluster has; of those that nobody has told {@link #identities} yet too. Called when the sources have synced. */
+        Set<Integer> cluster();
 
         /** Addresses of pods and nodes, from the cluster's tables. */
         Map<IpAddress, PeerFact> facts();
@@ -101,7 +105,12 @@ public final class PolicyControl {
     /** Peers that nobody carries any more, until the grace has passed. */
     private final Set<Integer> leaving = new HashSet<>();
     private final Map<Integer, Endpoint> endpoints = new TreeMap<>();
+    /** What each endpoint's entry in the kernel names, or is being told to. */
     private final Map<Integer, Integer> classOf = new HashMap<>();
+    /** What an endpoint will have when its owner has written what it was prepared to be: until then it goes on under the class that it has. */
+    private final Map<Integer, Integer> prepared = new HashMap<>();
+    /** Classes that endpoints had until a write that is on its way, one for each of them. */
+    private final List<Integer> named = new ArrayList<>();
     private final Map<SubjectClass, Integer> classes = new HashMap<>();
     private final Map<Integer, SubjectClass> subjects = new TreeMap<>();
     /** Class numbers whose last packets may still be under way. */
@@ -116,6 +125,8 @@ public final class PolicyControl {
     private boolean membersKnown;
     private boolean endpointsKnown;
     private boolean changing;
+    /** Whether there are still prefixes and peer classes that were found and that perhaps nobody needs. */
+    private boolean hasFound = true;
     /** Whether the last change could not be enforced. */
     private boolean failing;
     private boolean again;
@@ -172,7 +183,7 @@ public final class PolicyControl {
         boolean first = !membersKnown;
         membersKnown = true;
         onPrefixes.run();
-        if (first) wake();
+        if (!opened.isDone()) wake();
         return first || opened.isDone() ? CompletableFuture.completedFuture(null)
                 : opened.copy().completeOnTimeout(null, FIRST_TABLES_SECONDS, TimeUnit.SECONDS);
     }
@@ -234,8 +245,15 @@ public final class PolicyControl {
                 if (!e.isHost()) for (IpAddress a : e.addresses()) facts.put(a, new PeerFact(e.labels(), ports(e)));
             }
         }
-        PeerClasses.Plan plan = peers.plan(facts, demand);
-        add(plan.fresh());
+        PeerClasses.Plan plan = opened.isDone() ? peers.plan(facts, demand) : peers.begin(facts, demand);
+        boolean done = false;
+        try {
+            add(plan.fresh());
+            kernel.alias(plan.like());
+            done = true;
+        } finally {
+            if (!done) peers.undo(plan);
+        }
         plan.fresh().forEach(m -> leaving.remove(m.number()));
         if (plan.changed().isEmpty() && !(demand.classes() && opened.isDone())) return CompletableFuture.completedFuture(null);
         // Without a change too: what an earlier call has planned may still be on its way to the kernel. At the start there was no earlier one, and the ipcache waits for the tables.
@@ -267,7 +285,8 @@ public final class PolicyControl {
         return opened.thenComposeAsync(x -> {
             endpoints.put(e.id(), e);
             int number = classFor(subject(e));
-            assign(e.id(), number);
+            Integer earlier = prepared.put(e.id(), number);
+            if (earlier != null) release(earlier);
             return refine().thenApply(y -> number);
         }, executor);
     }
@@ -280,15 +299,21 @@ public final class PolicyControl {
                 || !before.namedPorts().equals(e.namedPorts())) addressesChanged();
         if (isBlank(e)) return;
         boolean live = e.policyId() != 0 || e.state() == Endpoint.State.READY || e.state() == Endpoint.State.NOT_READY;
-        SubjectClass subject = subject(e);
-        if (!live || subject.equals(subjects.get(e.policyId())) && classOf.getOrDefault(e.id(), 0) == e.policyId()) return;
-        int number = classFor(subject);
-        int old = classOf.getOrDefault(e.id(), e.policyId());
-        classOf.put(e.id(), number);
-        if (e.policyId() == number) return;
-        world.setPolicy(Map.of(e.id(), number)).whenCompleteAsync((x, error) -> {
-            if (error != null) world.changed(error);
-            else release(old);
+        if (!live) return;
+        int number = classFor(subject(e));
+        if (e.policyId() == number) prepared.remove(e.id(), number);
+        Integer old = classOf.put(e.id(), number);
+        if (e.policyId() == number && (old == null || old == number)) return;
+        // The kernel's entry may name these until it is written, whatever the endpoint says of itself by now.
+        List<Integer> left = Stream.of(e.policyId(), old == null ? number : old).distinct().filter(n -> n != number && n != 0).toList();
+        named.addAll(left);
+        world.setPolicy(e.policyId() == number ? Map.of() : Map.of(e.id(), number)).whenCompleteAsync((x, error) -> {
+            if (error != null) {
+                world.changed(error); // and they stay: nobody knows which of them the kernel has
+                return;
+            }
+            for (Integer n : left) named.remove(n);
+            left.forEach(this::release);
         }, executor);
     }
 
@@ -306,14 +331,8 @@ public final class PolicyControl {
 
     public void endpointGone(int id) {
         endpoints.remove(id);
-        Integer number = classOf.remove(id);
-        if (number != null) release(number);
+        Stream.of(Optional.ofNullable(classOf.remove(id)), Optional.ofNullable(prepared.remove(id))).flatMap(Optional::stream).distinct().forEach(this::release);
         addressesChanged();
-    }
-
-    private void assign(int endpoint, int number) {
-        Integer old = classOf.put(endpoint, number);
-        if (old != null && old != number) release(old);
     }
 
     private static Map<PortName, Integer> ports(Endpoint e) {
@@ -356,12 +375,16 @@ public final class PolicyControl {
         throw new IllegalStateException("all " + kernel.maxClasses() + " policy classes are in use");
     }
 
+    private boolean isInUse(int number) {
+        return classOf.containsValue(number) || prepared.containsValue(number) || named.contains(number);
+    }
+
     /** A class that may have lost its last endpoint. */
     private void release(int number) {
-        if (classOf.containsValue(number)) return;
+        if (isInUse(number)) return;
         world.afterGrace(() -> {
             SubjectClass subject = subjects.get(number);
-            if (subject == null || classOf.containsValue(number)) return;
+            if (subject == null || isInUse(number)) return;
             subjects.remove(number);
             classes.remove(subject, number);
             engine.removeClass(number);
@@ -383,7 +406,10 @@ public final class PolicyControl {
             return;
         }
         if (!membersKnown || !endpointsKnown) return;
-        Next next = world.sources().map(this::next).orElse(null);
+        Optional<Sources> sources = world.sources();
+        // The first tables have an entry for each peer of the old ones that is still there: what the cluster's table says of identities comes here by another way than rules.
+        if (sources.isPresent() && !opened.isDone() && !members.keySet().containsAll(world.cluster())) return;
+        Next next = sources.map(this::next).orElse(null);
         // After a change that could not be enforced there may be nothing to change any more, but prefixes to let go and a problem to take back.
         if (next == null || opened.isDone() && next.isNothing() && !failing) return;
         if (!opened.isDone()) endpoints.replaceAll((id, e) -> whole(e));
@@ -409,8 +435,10 @@ public final class PolicyControl {
     /** Done when tables may name these prefixes. At the start numbers suffice: the ipcache waits for the tables. */
     private CompletableFuture<?> prefixesFor(AddressDemand d) {
         Set<Prefix> wanted = wanted(d);
+        if (opened.isDone()) return world.requirePrefixes(wanted);
+        // Those found stay: the tables in force speak of them.
+        for (Prefix p : prefixes) if (p.length() > 0) wanted.add(p);
         CompletableFuture<?> published = world.requirePrefixes(wanted);
-        if (opened.isDone()) return published;
         CompletableFuture<Void> numbered = new CompletableFuture<>();
         onPrefixes = () -> {
             if (prefixes.containsAll(wanted)) numbered.complete(null);
@@ -557,7 +585,8 @@ public final class PolicyControl {
     /** Gives back prefixes and peer classes that the rules in force don't name. */
     private void tidy() {
         AddressDemand needed = engine.demand();
-        if (needed.equals(demand)) return;
+        if (needed.equals(demand) && !hasFound) return;
+        hasFound = false;
         demand = needed;
         // A packet under way may have chosen the tables of before, which name classes.
         world.afterGrace(() -> report(refine()));

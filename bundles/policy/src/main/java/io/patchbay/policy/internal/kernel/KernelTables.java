@@ -240,6 +240,27 @@ public final class KernelTables {
         inForce.store(inForce.copy());
     }
 
+    /**
+     * What tables that were found say of some peers, they say of others too, before anybody carries these.
+     *
+     * @param like by the number of the other, the one that it is like
+     * @throws MapFullException when it doesn't fit; then nothing has changed
+     */
+    public void alias(Map<Integer, Integer> like) {
+        if (like.isEmpty()) return;
+        Map<Integer, List<Integer>> others = new HashMap<>();
+        like.forEach((other, peer) -> others.computeIfAbsent(peer, p -> new ArrayList<>()).add(other));
+        Map<Struct, Struct> more = new LinkedHashMap<>();
+        adopted.values().forEach(keys -> keys.forEach(key -> {
+            for (int other : others.getOrDefault(codec.peer(key), List.of())) entries.lookup(key).ifPresent(v -> more.put(codec.withPeer(key, other), v));
+        }));
+        room(more.size());
+        entries.putAll(more);
+        used += more.size();
+        more.keySet().forEach(k -> adopted.get(codec.table(k)).add(k));
+        inForce.store(inForce.copy());
+    }
+
     /** These identities are what the tables in force speak of, and no others. */
     public void knowOnly(Collection<Integer> identities) {
         known.set(identities);

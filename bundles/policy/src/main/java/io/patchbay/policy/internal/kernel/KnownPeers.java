@@ -2,6 +2,7 @@ package io.patchbay.policy.internal.kernel;
 
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
+import io.patchbay.policy.internal.table.PeerNumbers;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
@@ -11,9 +12,6 @@ import java.util.Set;
 
 /** The identities of pods that the tables in force speak of, a bit each in the map policy_known; it adopts what it finds. Not thread-safe. */
 final class KnownPeers {
-    /** PB_POLICY_FIRST_POD. */
-    private static final int FIRST = 256;
-
     private final MapHandle map;
     private final long[] words;
 
@@ -24,7 +22,7 @@ final class KnownPeers {
     }
 
     private boolean isPod(int identity) {
-        return identity >= FIRST && identity < words.length * Long.SIZE;
+        return identity >= PeerNumbers.FIRST_POD && identity < words.length * Long.SIZE;
     }
 
     void change(Collection<Integer> identities, boolean on) {

@@ -73,6 +73,17 @@ public final class PolicyCodec {
         return ByteBuffer.wrap(k.bytes()).order(ByteOrder.nativeOrder()).getInt(table);
     }
 
+    int peer(Struct k) {
+        return ByteBuffer.wrap(k.bytes()).order(ByteOrder.nativeOrder()).getInt(peer);
+    }
+
+    /** A key that is about another peer. */
+    Struct withPeer(Struct k, int other) {
+        byte[] b = k.bytes().clone();
+        ByteBuffer.wrap(b).order(ByteOrder.nativeOrder()).putInt(peer, other);
+        return new Struct(key, b);
+    }
+
     int cookie(Struct v) {
         return ByteBuffer.wrap(v.bytes()).order(ByteOrder.nativeOrder()).getInt(cookie);
     }
