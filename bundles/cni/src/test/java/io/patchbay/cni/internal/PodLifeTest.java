@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.patchbay.api.cluster.CiliumIdentity;
 import io.patchbay.api.cluster.IdentityClaims;
 import io.patchbay.api.cluster.Namespace;
 import io.patchbay.api.cluster.Node;
@@ -15,6 +16,7 @@ import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.endpoint.Endpoint;
 import io.patchbay.api.endpoint.EndpointStep;
+import io.patchbay.api.identity.Identities;
 import io.patchbay.api.identity.Ipcache;
 import io.patchbay.api.labels.LabelSet;
 import io.patchbay.api.net.IpAddress;
@@ -36,8 +38,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterAll;
@@ -59,6 +63,7 @@ class PodLifeTest {
     Path state;
     private final Map<String, MapHandle> maps = new HashMap<>();
     private final Map<Long, LabelSet> claimed = new ConcurrentHashMap<>();
+    private final List<String> missing = new CopyOnWriteArrayList<>();
     private TableFeed feed;
     private TestNode node;
 
@@ -120,7 +125,7 @@ class PodLifeTest {
             public void forget(Endpoint e) {
             }
         };
-        TestNode n = NamespaceThread.call(NODE, () -> new TestNode(feed.tables(), state, maps, this::claim, () -> 50, step));
+        TestNode n = NamespaceThread.call(NODE, () -> new TestNode(feed.tables(), state, maps, this::claim, () -> 50, step, missing));
         until(() -> n.ready.containsAll(List.of("node", "ipam", "identity", "endpoint", "cni")), "all ready: " + n.ready);
         return n;
     }
@@ -269,7 +274,7 @@ class PodLifeTest {
         for (int i = 1; i <= 14; i++) sh("ip", "netns", "add", PREFIX + "p" + i);
         List<Thread> callers = new ArrayList<>();
         Map<Integer, CniHandler.Result> results = new ConcurrentHashMap<>();
-        List<Long> nanos = new java.util.concurrent.CopyOnWriteArrayList<>();
+        List<Long> nanos = new CopyOnWriteArrayList<>();
         for (int i = 1; i <= 13; i++) {
             int number = i;
             Thread t = new Thread(() -> {
@@ -350,9 +355,7 @@ class PodLifeTest {
         IpAddress far = ip("10.9.2.7");
         assertTrue(entry("ipcache", far).isEmpty(), "nobody has claimed the identity yet");
         assertEquals(2, node.identity.lookup(far).map(Ipcache.Entry::identity).orElseThrow(), "but its packets find the way");
-        Pod row = feed.tables().pods().get(new io.patchbay.api.cluster.ObjectKey("default", "far")).orElseThrow();
-        LabelSet labels = node.identity.labelsOf(row, feed.tables().namespaces().get("default").orElseThrow());
-        feed.commit(t -> t.upsert(TableId.IDENTITIES, new io.patchbay.api.cluster.CiliumIdentity(4711, labels)));
+        feed.commit(t -> t.upsert(TableId.IDENTITIES, new CiliumIdentity(4711, labelsOfFar())));
         until(() -> entry("ipcache", far).isPresent(), "known");
         Struct v = entry("ipcache", far).orElseThrow();
         assertEquals(4711, v.get("identity"));
@@ -360,6 +363,54 @@ class PodLifeTest {
         assertEquals(1, v.get("flags"));
         feed.commit(t -> t.delete(TableId.PODS, new io.patchbay.api.cluster.ObjectKey("default", "far")));
         until(() -> entry("ipcache", far).isEmpty(), "gone");
+    }
+
+    private LabelSet labelsOfFar() {
+        Pod row = feed.tables().pods().get(new io.patchbay.api.cluster.ObjectKey("default", "far")).orElseThrow();
+        return node.identity.labelsOf(row, feed.tables().namespaces().get("default").orElseThrow());
+    }
+
+    /** A pod of another node gets other labels while no agent is here: policy's tables of before may never have heard of what it is now. */
+    @Test
+    void aStartGivesOtherNodesPodsTheirNewIdentityOnceEveryFeatureRuns() throws Exception {
+        IpAddress far = ip("10.9.2.7");
+        feed.commit(t -> t.upsert(TableId.IDENTITIES, new CiliumIdentity(4711, labelsOfFar())));
+        until(() -> entry("ipcache", far).isPresent(), "known");
+        node.close();
+        feed.commit(t -> t.upsert(TableId.PODS, Pod.builder("default", "far").nodeName("n2").ips(List.of(far)).labels(Map.of("app", "db")).build()));
+        feed.commit(t -> t.upsert(TableId.IDENTITIES, new CiliumIdentity(4712, labelsOfFar())));
+        missing.add("policy");
+        node = boot();
+        assertEquals(4711, entry("ipcache", far).orElseThrow().get("identity"));
+        assertEquals(ip("192.0.2.2"), entry("ipcache", far).orElseThrow().address("tunnel"));
+        missing.clear();
+        until(() -> entry("ipcache", far).orElseThrow().get("identity") == 4712, "what it is now");
+    }
+
+    @Test
+    void aPrefixHasItsIdentityOnceThatIsInForce() throws Exception {
+        Prefix prefix = Prefix.parse("198.51.100.0/24");
+        CompletableFuture<Object> written = new CompletableFuture<>();
+        Identities.Listener tables = new Identities.Listener() {
+            @Override
+            public void changed(Map<Integer, Optional<LabelSet>> changes) {
+            }
+
+            @Override
+            public CompletableFuture<?> apply(Map<Integer, Optional<LabelSet>> changes) {
+                return changes.size() == 1 ? written : CompletableFuture.completedFuture(null);
+            }
+        };
+        try (AutoCloseable follower = node.identity.subscribe(Runnable::run, tables)) {
+            CompletableFuture<Map<Prefix, Integer>> published = node.identity.requirePrefixes("test", Set.of(prefix));
+            assertEquals(Optional.empty(), node.identity.lookup(prefix.address()));
+            assertFalse(published.isDone());
+            written.complete(null);
+            int number = published.get().get(prefix);
+            assertEquals(number, node.identity.lookup(prefix.address()).orElseThrow().identity());
+            MapHandle map = maps.get("ipcache_prefixes");
+            assertEquals(number, map.lookup(new Struct(map.key()).set("prefixlen", prefix.mappedLength()).set("addr", prefix.address())).orElseThrow().get("identity"));
+        }
     }
 
     @Test

@@ -45,6 +45,7 @@ final class TestNode implements AutoCloseable {
     final Set<String> ready = ConcurrentHashMap.newKeySet();
     /** Pod devices that were up when the datapath was put on them. */
     final List<Integer> attachedTooLate = new CopyOnWriteArrayList<>();
+    private final List<String> missing;
     private final CountDownLatch nodeIsThere = new CountDownLatch(1);
     private final List<Object> followers = new CopyOnWriteArrayList<>();
     private volatile LocalNode local;
@@ -54,7 +55,9 @@ final class TestNode implements AutoCloseable {
     final CniComponent cni;
     private final NodeComponent node;
 
-    TestNode(ClusterTables tables, Path state, Map<String, MapHandle> maps, IdentityClaims claims, RouteMtu mtu, EndpointStep step) throws Exception {
+    /** @param missing features of which it says that they don't run; may change */
+    TestNode(ClusterTables tables, Path state, Map<String, MapHandle> maps, IdentityClaims claims, RouteMtu mtu, EndpointStep step, List<String> missing) throws Exception {
+        this.missing = missing;
         this.tables = tables;
         this.state = state;
         this.maps = maps;
@@ -65,6 +68,7 @@ final class TestNode implements AutoCloseable {
         if (!nodeIsThere.await(20, TimeUnit.SECONDS)) throw new AssertionError("no LocalNode: " + node.rows(true));
         identity = add(new IdentityComponent(runtime("identity"), tables, reconcilers, context));
         call(identity, "bindClaims", claims);
+        call(identity, "bindFeatures", features());
         IpamComponent ipam = add(new IpamComponent(runtime("ipam")));
         pool = ipam;
         endpoints = add(new EndpointComponent(runtime("endpoint"), tables, identity, identity, reconcilers, attachments));
@@ -109,9 +113,13 @@ final class TestNode implements AutoCloseable {
         });
     }
 
-    private static Features features() {
+    private Features features() {
         return (Features) Proxy.newProxyInstance(TestNode.class.getClassLoader(), new Class<?>[] {Features.class},
-                (p, method, arguments) -> method.getName().equals("get") ? java.util.Optional.empty() : List.of());
+                (p, method, arguments) -> switch (method.getName()) {
+                    case "get" -> java.util.Optional.empty();
+                    case "missingForAdd" -> List.copyOf(missing);
+                    default -> List.of();
+                });
     }
 
     private static void call(Object component, String method, Object... arguments) throws Exception {

@@ -16,6 +16,7 @@ import io.patchbay.api.cluster.TableSnapshot;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.feature.Features;
 import io.patchbay.api.feature.Scope;
 import io.patchbay.api.identity.Identities;
 import io.patchbay.api.identity.Ipcache;
@@ -63,6 +64,10 @@ import org.osgi.service.component.annotations.ReferencePolicyOption;
 @Component(service = {Identities.class, Ipcache.class, StatusSource.class}, immediate = true)
 public final class IdentityComponent implements Identities, Ipcache, StatusSource {
     private static final int EP_HOST = 1; // enum pb_ep_flags
+    private static final String FEATURE = "identity";
+    /** How long at most addresses keep what they had while other features start, and how often that is looked at. */
+    private static final Duration OTHERS = Duration.ofSeconds(10);
+    private static final Duration LOOK = Duration.ofMillis(100);
     private static final ObjectKey API_SERVER = new ObjectKey("default", "kubernetes");
 
     private final FeatureRuntime runtime;
@@ -88,6 +93,10 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     private boolean swept;
     private final Set<IpAddress> unsettled = new HashSet<>();
     private Set<IpAddress> apiServers = Set.of();
+    /** What the kernel had of pods' addresses at the start, until {@link #othersRun}. */
+    private final Map<IpAddress, Integer> found = new HashMap<>();
+    private final CompletableFuture<Void> opened = new CompletableFuture<>();
+    private volatile Features features;
 
     @Activate
     public IdentityComponent(@Reference(target = "(patchbay.feature=identity)") FeatureRuntime runtime, @Reference ClusterTables tables,
@@ -163,6 +172,15 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     }
 
     @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
+    void bindFeatures(Features f) {
+        features = f;
+    }
+
+    void unbindFeatures(Features f) {
+        if (features == f) features = null;
+    }
+
+    @Reference(cardinality = ReferenceCardinality.OPTIONAL, policy = ReferencePolicy.DYNAMIC, policyOption = ReferencePolicyOption.GREEDY)
     void bindNode(LocalNode node) {
         boolean both = dualStack.orElseGet(() -> node.podCidrs().stream().map(p -> p.address().isV4()).distinct().count() == 2);
         registry.dualStack(both);
@@ -218,6 +236,7 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         synchronized (this) {
             addressMap.entries().forEach((k, v) -> {
                 if (v.get("peer_class") != 0) state.classify(k.address(""), (int) v.get("peer_class"));
+                if (IdentityNumbers.isCluster(v.get("identity"))) found.put(k.address(""), (int) v.get("identity"));
             });
             runtime.map("endpoints").entries().forEach((k, v) -> {
                 if ((v.get("flags") & EP_HOST) == 0 && v.get("identity") != 0) {
@@ -243,9 +262,26 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
             pods.all().forEach(this::publish);
             write();
         }
+        opened.complete(null);
         CompletableFuture.allOf(addresses.flush(), prefixes.flush()).whenComplete((x, error) -> {
             if (error == null) runtime.ready();
         });
+        othersRun(System.nanoTime() + OTHERS.toNanos());
+    }
+
+    /** Once the other features run that have a part in every endpoint, policy among them, addresses get the identities that their pods have got meanwhile. */
+    private void othersRun(long atLatest) {
+        Features f = features;
+        boolean missing = f == null || f.missingForAdd().stream().anyMatch(name -> !name.equals(FEATURE));
+        if (missing && System.nanoTime() < atLatest) {
+            scope.later(LOOK, () -> othersRun(atLatest));
+            return;
+        }
+        synchronized (this) {
+            found.clear();
+            pods.all().forEach(this::publish);
+            write();
+        }
     }
 
     /** What the kernel has and nobody claims goes only when no claim waits for its number any more: what is claimed would go with it. Under the lock. */
@@ -334,7 +370,8 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         if (!claim.node().equals(localName())) {
             tunnel = tables.nodes().get(claim.node()).flatMap(n -> way(n)).orElse(null);
         }
-        state.put(prefix, new Entry(number.get(), tunnel, Source.CUSTOM_RESOURCE, claim.pod().toString()));
+        // The tables that were found may lack an identity that has come while no agent was here, and those of this run are not there yet.
+        state.put(prefix, new Entry(found.getOrDefault(address, number.get()), tunnel, Source.CUSTOM_RESOURCE, claim.pod().toString()));
     }
 
     private String localName() {
@@ -479,12 +516,23 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         }
         Map<Prefix, Integer> all = registry.prefixes();
         wanted.forEach(p -> result.put(p, all.get(p)));
+        Map<Prefix, Integer> fresh = new TreeMap<>(result);
         synchronized (this) {
-            changed.added().forEach((p, n) -> state.put(p, new Entry(n, null, Source.GENERATED, "")));
             changed.removed().keySet().forEach(p -> state.remove(p, Source.GENERATED));
             write();
+            fresh.keySet().removeIf(p -> state.has(p, Source.GENERATED));
         }
-        return CompletableFuture.allOf(addresses.flush(), prefixes.flush()).thenApply(x -> {
+        // Whoever judges by identities has written down what they may before any address has them.
+        return CompletableFuture.allOf(fresh.values().stream().map(registry::settled).toArray(CompletableFuture[]::new)).thenCompose(x -> {
+            synchronized (this) {
+                Map<Prefix, Integer> now = registry.prefixes();
+                fresh.forEach((p, n) -> {
+                    if (n.equals(now.get(p))) state.put(p, new Entry(n, null, Source.GENERATED, ""));
+                });
+                write();
+            }
+            return CompletableFuture.allOf(addresses.flush(), prefixes.flush());
+        }).thenApply(x -> {
             registry.forgetPrefixes(changed.removed());
             return result;
         });
@@ -548,7 +596,8 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
             classes.forEach(state::classify);
             write();
         }
-        return addresses.flush();
+        // Before, the addresses of pods are not this component's to write.
+        return opened.thenCompose(x -> addresses.flush());
     }
 
     @Override

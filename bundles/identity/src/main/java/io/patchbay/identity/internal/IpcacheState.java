@@ -83,6 +83,12 @@ final class IpcacheState {
         return Map.copyOf(classes);
     }
 
+    /** Whether a source has a say. */
+    boolean has(Prefix prefix, Source source) {
+        EnumMap<Source, Entry> all = layers.get(prefix);
+        return all != null && all.containsKey(source);
+    }
+
     /** Whom a source names; "" for nobody. */
     String owner(Prefix prefix, Source source) {
         EnumMap<Source, Entry> all = layers.get(prefix);
