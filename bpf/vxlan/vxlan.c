@@ -37,8 +37,9 @@ struct {
 } tunnel_nodes SEC(".maps");
 
 /* Pods about which their node and our ipcache disagree, since when. While a pod's labels change, both are right for a
- * while: the change reaches the nodes one after the other. A disagreement that lasts is refused. */
-#define DISAGREE_FOR (30 * PB_SECOND)
+ * while: the change reaches the nodes one after the other, and one whose agent is away only when it is back: its pods go on
+ * as what they were. A disagreement that lasts is refused. */
+#define DISAGREE_FOR (600 * PB_SECOND)
 #define DISAGREE_OVER (60 * PB_SECOND)
 struct disagreement_key {
     struct pb_addr addr;

@@ -143,15 +143,15 @@ class VxlanStageTest {
         StageBench.Outcome first = bench.runFromTunnel("decap_overlay_ingress", 4800, "192.168.0.2", packet);
         assertEquals(StageBench.NEXT, first.verdict());
         assertEquals(4800, first.state().sourceIdentity(), "the pod's node knows first");
-        age(29, 0);
+        age(599, 0);
         assertEquals(0, bench.runFromTunnel("decap_overlay_ingress", 4800, "192.168.0.2", packet).code());
-        age(31, 0);
+        age(601, 0);
         assertEquals(171, bench.runFromTunnel("decap_overlay_ingress", 4800, "192.168.0.2", packet).code());
         assertEquals(0, bench.runFromTunnel("decap_overlay_ingress", 4711, "192.168.0.2", packet).code(), "what both say is fine");
         ipcache("10.0.2.6", 4800, "192.168.0.2", 1);
         assertEquals(0, bench.runFromTunnel("decap_overlay_ingress", 4800, "192.168.0.2", packet).code(), "the change has arrived");
         ipcache("10.0.2.6", 4711, "192.168.0.2", 1);
-        age(500, 61);
+        age(900, 61);
         assertEquals(0, bench.runFromTunnel("decap_overlay_ingress", 4800, "192.168.0.2", packet).code(), "another change, much later");
     }
 
