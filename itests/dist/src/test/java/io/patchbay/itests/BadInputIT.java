@@ -391,6 +391,23 @@ class BadInputIT {
         assertTrue(talks());
     }
 
+    /** A command of the start fails, not a check of ours: what was made so far goes as well. */
+    @Test
+    void aLabWhoseNetworkCantBeMadeLeavesNothing() throws IOException {
+        Lab second = Lab.of("pbt-bad4");
+        Path ip = Files.writeString(Files.createDirectories(jars.resolve("bin")).resolve("ip"),
+                "#!/bin/sh\ncase \"$*\" in *'type bridge'*) echo 'Error: Unknown device type.' >&2; exit 2 ;; esac\nPATH=${PATH#*:} exec ip \"$@\"\n");
+        assertTrue(ip.toFile().setExecutable(true));
+        try {
+            Run.Result r = Run.of(second.command("lab", "up", "--no-check"), Map.of("PATCHBAY_NO_BUILD", "1", "PATH", ip.getParent() + ":" + System.getenv("PATH")), "", Duration.ofSeconds(90));
+            assertTrue(r.exit() != 0 && r.err().contains("Unknown device type") && r.err().contains("the lab 'pbt-bad4' did not start"), r.toString());
+            assertNothingOf(second, "pbt-bad4");
+        } finally {
+            second.close();
+        }
+        assertTrue(talks());
+    }
+
     private static void assertNothingOf(Lab gone, String name) {
         assertEquals(List.of(), gone.namespaces());
         for (String path : List.of("/run/patchbay/" + name, "/sys/fs/bpf/patchbay/" + name, lab.node("node1").getString("cgroup").replace("/pbt-bad/", "/" + name + "/"))) {
