@@ -169,6 +169,24 @@ class CommandsIT {
         assertTrue(on("shell", "nonsense").failed(1).contains("nonsense"));
     }
 
+    /** What the README tells its reader to type, but for what ends the lab, takes half a minute, or needs a file of the reader's own. */
+    @Test
+    void whatTheReadmeSaysWorks() throws Exception {
+        List<String> lines = java.nio.file.Files.readAllLines(Lab.ROOT.resolve("README.md")).stream().filter(l -> l.matches(" {4}\\./patchbay (-n|lab exec) .*"))
+                .map(l -> l.strip().replaceFirst("^\\./patchbay ", "").replaceFirst(" +#.*", "")).toList();
+        assertTrue(lines.size() >= 7, lines.toString());
+        for (String line : lines) {
+            boolean endless = line.contains("--follow");
+            List<String> words = new ArrayList<>(endless ? List.of("timeout", "2") : List.of());
+            words.addAll(lab.command(line.split(" ")));
+            Run.Result r = Run.of(words.toArray(String[]::new));
+            assertEquals(endless ? 124 : 0, r.exit(), r.toString());
+            // It may drain until it is gone; the next line is not its business.
+            Await.that("nothing is draining", () -> !lab.features("node1").containsValue("Draining"));
+        }
+        lab.awaitRunning("node1");
+    }
+
     // ---- status ----
 
     private static String row(String label, String... options) {
