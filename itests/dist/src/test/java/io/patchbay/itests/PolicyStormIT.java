@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import jakarta.json.JsonObject;
+import jakarta.json.JsonString;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -11,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.LocalTime;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,8 +34,14 @@ import org.junit.jupiter.api.Test;
  * {@code -Dpatchbay.storm.seconds} makes it longer, {@code -Dpatchbay.storm.seed} repeats one.
  */
 @Tag("dist")
-class PolicyStorm {
-    private static final int SECONDS = Integer.getInteger("patchbay.storm.seconds", 60);
+class PolicyStormIT {
+    private static final int SECONDS = Integer.getInteger("patchbay.storm.seconds", 75);
+    /** How much of the log a failure shows. */
+    private static final int LAST = Integer.getInteger("patchbay.storm.log", 60);
+    /** Between two changes of inner pods' labels: longer than the grace, or none of them would ever be in force. */
+    private static final long RELABEL_NANOS = TimeUnit.SECONDS.toNanos(6);
+    private static final int MOST_DROPS = 200;
+    private static final int BACK_SECONDS = 180;
     private static final int EXTRAS = 8;
     private static final int EXTRA_KINDS = 12;
     private static final int GUARDS = 10;
@@ -87,6 +95,7 @@ class PolicyStorm {
     private static Lab.Pod lure1;
     private static Lab.Pod lure2;
     private static Lab.Pod outsider;
+    private static final List<Lab.Pod> INNERS = new ArrayList<>();
     /** What was done, for whoever reads a failure. */
     private static final List<String> LOG = new ArrayList<>();
     private static final Map<String, CompletableFuture<Void>> AWAY = new HashMap<>();
@@ -107,6 +116,7 @@ class PolicyStorm {
         lure1 = lab.pod("storm/lure1");
         lure2 = lab.pod("storm/lure2");
         outsider = lab.pod("crowd/outsider");
+        INNERS.addAll(List.of(mover, core2, hub1, hub2));
         lab.awaitRunning("node1");
         // One that is refused would keep out all that come after it.
         for (int i = 0; i < GUARDS; i++) check(guard(i));
@@ -269,36 +279,55 @@ class PolicyStorm {
     private static void allBack() throws InterruptedException {
         for (CompletableFuture<Void> f : AWAY.values()) {
             try {
-                f.get(60, TimeUnit.SECONDS);
+                f.get(BACK_SECONDS, TimeUnit.SECONDS);
             } catch (ExecutionException e) {
                 throw new AssertionError("an agent does not come back", e.getCause());
             } catch (java.util.concurrent.TimeoutException e) {
-                throw new AssertionError("an agent does not come back within a minute", e);
+                throw new AssertionError("an agent does not come back within " + BACK_SECONDS + " s", e);
             }
         }
         AWAY.clear();
     }
 
     /**
-     * Labels of inner pods change: they have other identities then, and a node whose agent is away longer than the grace for that can't know them. So both agents
-     * are there until they do; then they may die again.
+     * Labels of inner pods change: they have other identities then, and a node whose agent is away for longer than the grace can't know them. So both agents
+     * are there until their kernels do; then they may die again, before the pods have them too.
      */
-    private static void relabel(String label, Runnable change) throws InterruptedException {
+    private static void relabel(String label, Collection<Lab.Pod> pods, Runnable change) throws InterruptedException {
         allBack();
         note("relabel " + label);
         change.run();
-        for (String node : NODES) Await.that(node + " knows " + label, () -> lab.on(node, "identity", "list").ok().contains(label));
+        for (String node : NODES) {
+            for (Lab.Pod pod : pods) if (!pod.node().equals(node)) Await.that(node + " knows " + pod.name() + " as " + label, () -> knows(node, pod, label));
+        }
+        note("known " + label);
+    }
+
+    /** Whether the ipcache of a node's kernel has a pod of another node under an identity with that label. */
+    private static boolean knows(String node, Lab.Pod pod, String label) {
+        int identity = lab.array(node, "ip", "list").getValuesAs(JsonObject.class).stream().filter(e -> e.getString("ip").equals(pod.address() + "/32"))
+                .mapToInt(e -> e.getInt("identity")).findFirst().orElse(0);
+        return lab.array(node, "identity", "list").getValuesAs(JsonObject.class).stream().filter(e -> e.getInt("id") == identity)
+                .anyMatch(e -> e.getJsonArray("labels").getValuesAs(JsonString::getString).contains(label));
     }
 
     @Test
     void nothingDeniedGetsThroughAndNothingAllowedBreaks() throws Exception {
-        try {
-            storm();
-        } catch (AssertionError | Exception e) {
-            StringBuilder why = new StringBuilder("seed " + seed + ": " + e.getMessage() + "\nwhat was done last:\n");
-            LOG.subList(Math.max(0, LOG.size() - 60), LOG.size()).forEach(l -> why.append("  ").append(l).append('\n'));
-            for (String node : NODES) why.append(node).append(":\n").append(lab.on(node, "hubble", "observe", "--verdict", "DROPPED", "--pod", "storm/mover", "--last", "20").out());
-            throw new AssertionError(why.toString(), e);
+        try (Drops drops = new Drops(lab, NODES, INNERS.stream().map(Lab.Pod::address).toList())) {
+            try {
+                storm();
+            } catch (AssertionError | Exception e) {
+                StringBuilder why = new StringBuilder("seed " + seed + ": " + e.getMessage() + "\nwhat was done last:\n");
+                LOG.subList(Math.max(0, LOG.size() - LAST), LOG.size()).forEach(l -> why.append("  ").append(l).append('\n'));
+                List<String> dropped = drops.all();
+                why.append(dropped.size()).append(" packets dropped between inner pods, the first of them, in UTC:\n");
+                dropped.stream().limit(MOST_DROPS).forEach(l -> why.append("  ").append(l).append('\n'));
+                for (String node : NODES) {
+                    List<String> lines = lab.log(node).lines().toList();
+                    why.append("log of ").append(node).append(":\n").append(String.join("\n", lines.subList(Math.max(0, lines.size() - LAST), lines.size()))).append('\n');
+                }
+                throw new AssertionError(why.toString(), e);
+            }
         }
     }
 
@@ -330,7 +359,8 @@ class PolicyStorm {
             int inner = 0;
             int weather = 0;
             int lure = 0;
-            while (System.nanoTime() < end || kills < 3) {
+            long relabelled = System.nanoTime();
+            while (System.nanoTime() < end || kills < 3 || inner + weather < 2) {
                 LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(random.nextInt(150)));
                 int what = random.nextInt(100);
                 if (what < 35) {
@@ -341,7 +371,9 @@ class PolicyStorm {
                     note("extra" + i + " " + text);
                     file("extra" + i, text);
                 } else if (what < 72) {
-                    file("lures", lures(random.nextInt(LURES)));
+                    int kind = random.nextInt(LURES);
+                    note("lures " + kind);
+                    file("lures", lures(kind));
                 } else if (what < 80) {
                     note("crowd");
                     file("crowd", crowd());
@@ -350,13 +382,17 @@ class PolicyStorm {
                     note("lures turn");
                     file("pods", pods(inner, turn));
                     file("outsider", outsider(turn));
-                } else if (what < 87) {
-                    int turn = ++inner;
-                    int other = lure;
-                    relabel("turn=t" + turn, () -> file("pods", pods(turn, other)));
                 } else if (what < 88) {
-                    int stage = ++weather;
-                    relabel("weather=s" + stage, () -> file("namespaces", namespaces(stage)));
+                    if (System.nanoTime() - relabelled < RELABEL_NANOS) continue;
+                    if (random.nextInt(3) > 0) {
+                        int turn = ++inner;
+                        int other = lure;
+                        relabel("k8s:turn=t" + turn, List.of(mover), () -> file("pods", pods(turn, other)));
+                    } else {
+                        int stage = ++weather;
+                        relabel("k8s:io.cilium.k8s.namespace.labels.weather=s" + stage, INNERS, () -> file("namespaces", namespaces(stage)));
+                    }
+                    relabelled = System.nanoTime();
                 } else if (what < 90) {
                     file("namespaces", namespaces(weather));
                 } else if (what < 94) {
@@ -370,19 +406,21 @@ class PolicyStorm {
                 }
                 done.merge("actions", 1, Integer::sum);
             }
+            done.putAll(Map.of("kills", kills, "other labels of inner pods", inner + weather));
+            note("end: " + done);
             allBack();
             for (String node : NODES) lab.awaitRunning(node);
             t.assertRunning();
             t.stopClean();
         }
-        note(done + ", " + kills + " kills");
-        System.out.println("storm of seed " + seed + ": " + done.get("actions") + " actions, " + kills + " kills");
+        System.out.println("storm of seed " + seed + ": " + done);
         theLastWordCounts();
     }
 
     /** After the storm every change counts as before, and both nodes have what the folder says. */
     private static void theLastWordCounts() {
         for (int i = 0; i < EXTRAS; i++) file("extra" + i, "");
+        file("lures", lures(0)); // others keep the lures from going out
         String last = CNP.formatted("guard", "{endpointSelector: " + INNER + ", ingress: [{fromEndpoints: [{matchLabels: {role: lure}}, {matchLabels: {role: last}}]}]}");
         file("guard", last);
         for (String node : NODES) {
