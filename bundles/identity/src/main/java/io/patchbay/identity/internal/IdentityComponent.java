@@ -64,7 +64,6 @@ import org.osgi.service.component.annotations.ReferencePolicyOption;
 @Component(service = {Identities.class, Ipcache.class, StatusSource.class}, immediate = true)
 public final class IdentityComponent implements Identities, Ipcache, StatusSource {
     private static final int EP_HOST = 1; // enum pb_ep_flags
-    private static final String FEATURE = "identity";
     /** How long at most addresses keep what they had while other features start, and how often that is looked at. */
     private static final Duration OTHERS = Duration.ofSeconds(10);
     private static final Duration LOOK = Duration.ofMillis(100);
@@ -272,7 +271,7 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     /** Once the other features run that have a part in every endpoint, policy among them, addresses get the identities that their pods have got meanwhile. */
     private void othersRun(long atLatest) {
         Features f = features;
-        boolean missing = f == null || f.missingForAdd().stream().anyMatch(name -> !name.equals(FEATURE));
+        boolean missing = f == null || !f.missingForAdd().isEmpty();
         if (missing && System.nanoTime() < atLatest) {
             scope.later(LOOK, () -> othersRun(atLatest));
             return;
