@@ -95,7 +95,13 @@ final class Proof implements AutoCloseable {
     /** A change that must succeed; its ledgers must be clean. */
     List<Ledger> change(String node, String... command) {
         int before = last(node);
-        lab.on(node, command).ok();
+        try {
+            lab.on(node, command).ok();
+        } catch (AssertionError e) {
+            // What it waits for goes with the lab.
+            if (!String.valueOf(e.getMessage()).contains("took longer than")) throw e;
+            throw new AssertionError(e.getMessage() + Run.of("jcmd", String.valueOf(lab.agentPid(node)), "Thread.print").out(), e);
+        }
         List<Ledger> newest = lab.ledgers(node, "");
         List<Ledger> made = newest.isEmpty() ? newest : lab.ledgers(node, String.valueOf(newest.get(0).change())).stream().filter(l -> l.toEpoch() > before).toList();
         assertTrue(!made.isEmpty(), "no ledger of " + List.of(command));
