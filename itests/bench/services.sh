@@ -108,9 +108,9 @@ services_client() { nsenter --net="/run/netns/$1" -- sysctl -qw net.ipv4.tcp_tw_
 # services_ports WHERE CASE: each case connects from ports of its own. With common ones, a connection through the service and the direct one that had the
 # port before would be the same to the server, and conntrack would give many another port.
 services_ports() {
-    local ns=/run/netns/$lab-$1 low=$((10000 + 9000 * $2))
+    local ns=/run/netns/$lab-$1 low=$((10000 + 7900 * $2))
     case $1 in socket|packet) ns=$bench_client_netns ;; esac
-    nsenter --net="$ns" -- sysctl -qw net.ipv4.ip_local_port_range="$low $((low + 8999))"
+    nsenter --net="$ns" -- sysctl -qw net.ipv4.ip_local_port_range="$low $((low + 7899))"
 }
 
 # services_once WHERE ADDRESS SECONDS
