@@ -16,9 +16,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Reads the event ring on one thread while somebody listens, at a pace that follows the load: 1 ms between looks when
- * there was something, up to 5 ms when there was nothing, none when there is much. Looking more often costs the traffic: each look takes the lines
- * that the datapath writes next away from its CPU (20 000 looks a second: a twentieth of the new connections a second; docs/hubble.md). The kernel
- * is told who listens and writes nothing for nobody.
+ * there was something, up to 5 ms when there was nothing, none when there is much. Each look takes the lines that
+ * the datapath writes next away from its CPU, and a millisecond's events fill a small part of the ring. The kernel is told who listens and writes nothing for
+ * nobody.
  */
 final class EventRing implements EventSource, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(EventRing.class);
