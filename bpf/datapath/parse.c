@@ -62,7 +62,7 @@ static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch 
         /* Each family has its own; in the other it is nothing. */
         bool v4 = s->proto == IPPROTO_ICMP;
         if (v4 != pb_addr_is_v4(&s->saddr))
-            return PB_DROP_UNKNOWN_L4;
+            return PB_DROP_CT_UNKNOWN_PROTO;
         s->icmp_type = icmp[0];
         s->icmp_code = icmp[1];
         if (v4 ? (icmp[0] == ICMP_ECHO || icmp[0] == ICMP_ECHOREPLY) : (icmp[0] == ICMPV6_ECHO_REQUEST || icmp[0] == ICMPV6_ECHO_REPLY))
@@ -72,7 +72,7 @@ static __always_inline int pb_parse_l4(struct __sk_buff *skb, struct pb_scratch 
             pb_set_flag(skb, PB_F_ICMPERR);
         return 0;
     default:
-        return PB_DROP_UNKNOWN_L4;
+        return PB_DROP_CT_UNKNOWN_PROTO;
     }
 }
 
@@ -191,7 +191,7 @@ static __always_inline int pb_parse_netdev(struct __sk_buff *skb, const volatile
     struct pb_endpoint *ep = bpf_map_lookup_elem(&endpoints, own);
     if (!ep || !(ep->flags & PB_EP_HOST) || !ep->policy_id)
         return pb_verdict(skb, cfg, s, PB_PASS, TC_ACT_UNSPEC);
-    return err == PB_DROP_UNKNOWN_L4 ? pb_next(skb, cfg) : pb_drop(skb, cfg, s, err);
+    return err == PB_DROP_CT_UNKNOWN_PROTO ? pb_next(skb, cfg) : pb_drop(skb, cfg, s, err);
 }
 
 PB_STAGE(parse_pod_egress) { return pb_parse(skb, cfg, s); }

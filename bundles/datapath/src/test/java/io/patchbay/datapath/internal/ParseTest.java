@@ -21,7 +21,7 @@ class ParseTest {
     private static final int PORT_9 = 181;
     private static final int OTHER = 150;
     private static final int INVALID_HEADER = 135;
-    private static final int UNKNOWN_L4 = 142;
+    private static final int UNKNOWN_PROTOCOL = 137;
     private static final int SHOT = 2;
     private static Lab lab;
     private static BpfProgram preamble;
@@ -101,8 +101,8 @@ class ParseTest {
 
     @Test
     void eachFamilyHasItsOwnIcmp() {
-        assertEquals(UNKNOWN_L4, code(hex(ETH4, ip4(5, 1, 0, 58), "8000000000000000".repeat(6))));
-        assertEquals(UNKNOWN_L4, code(hex(ETH6, ip6(1), "0800000000000000".repeat(8))));
+        assertEquals(UNKNOWN_PROTOCOL, code(hex(ETH4, ip4(5, 1, 0, 58), "8000000000000000".repeat(6))));
+        assertEquals(UNKNOWN_PROTOCOL, code(hex(ETH6, ip6(1), "0800000000000000".repeat(8))));
         assertEquals(OTHER, code(hex(ETH4, ip4(5, 1, 0, 1), "0800000000000000".repeat(6))));
     }
 
@@ -145,6 +145,6 @@ class ParseTest {
     @Test
     void whatIsNotIp() {
         assertEquals(139, code(hex("020000000002 020000000001 0806", "00".repeat(28))));
-        assertEquals(142, code(hex(ETH4, ip4(5, 1, 0, 50), "00".repeat(24))), "ESP");
+        assertEquals(UNKNOWN_PROTOCOL, code(hex(ETH4, ip4(5, 1, 0, 50), "00".repeat(24))), "ESP");
     }
 }
