@@ -5,8 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import jakarta.json.JsonObject;
+import jakarta.json.JsonValue;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -126,6 +129,46 @@ class PolicyIT {
             lab.apply(service.formatted(far)).ok();
             becomes(REACHED, far + ":80", "tcp");
             becomes(NO_ANSWER, near + ":80", "tcp");
+        });
+    }
+
+    /** On the pod's own node, on another one and outside the cluster. */
+    @Test
+    void theApiServerIsWhereItsEndpointsAre() {
+        String endpoints = """
+                ---
+                apiVersion: discovery.k8s.io/v1
+                kind: EndpointSlice
+                metadata: {name: kubernetes, namespace: default, labels: {kubernetes.io/service-name: kubernetes}}
+                addressType: IPv4
+                ports: [{port: 6443, name: https}]
+                endpoints: [{addresses: ["%s"]}]
+                """;
+        Map<String, String> places = new LinkedHashMap<>();
+        places.put(near, near + ":80");
+        for (String node : List.of("node1", "node2")) places.put(lab.node(node).getString("address"), lab.node(node).getString("address") + ":4240"); // where health answers
+        places.put(far, far + ":80");
+        with(spec(FROM_CLIENT.formatted("{toEntities: [kube-apiserver]}")), () -> {
+            for (String place : places.values()) is(NO_ANSWER, place, "tcp");
+            for (String place : places.keySet()) {
+                lab.apply(endpoints.formatted(place)).ok();
+                becomes(REACHED, places.get(place), "tcp");
+                places.forEach((address, server) -> {
+                    if (!address.equals(place)) becomes(NO_ANSWER, server, "tcp");
+                    Run.Result trace = lab.on("node1", "policy", "trace", "--src", client.name(), "--dst", address, "--dport", "80");
+                    assertEquals(address.equals(place) ? 0 : 1, trace.exit(), trace::toString);
+                });
+                assertEquals(1, lab.json("node1", "identity", "list").asJsonArray().stream().map(JsonValue::asJsonObject)
+                        .filter(i -> i.getInt("id") != 7 && i.get("labels").toString().contains("reserved:kube-apiserver")).count()
+                        + (place.equals(lab.node("node2").getString("address")) ? 1 : 0), "another node's is 7");
+            }
+            // the kernel goes on with it while the agent is away, and afterwards
+            lab.patchbay("lab", "restart", "node1").ok();
+            is(REACHED, places.get(far), "tcp");
+            lab.awaitRunning("node1");
+            is(REACHED, places.get(far), "tcp");
+            lab.delete(endpoints.formatted(far)).ok();
+            becomes(NO_ANSWER, places.get(far), "tcp");
         });
     }
 

@@ -58,7 +58,7 @@ import org.osgi.service.component.annotations.ReferencePolicyOption;
  * Identities and the ipcache of this node, fed by the cluster's tables. Tables are followed on the scope's thread; the state is under this
  * object's lock, and everything that waits (claims, the kernel) happens outside it.
  *
- * <p>Until pods, nodes, namespaces and identities have all synced, nothing of theirs is written: half of it could replace in the kernel
+ * <p>Until pods, nodes, namespaces, identities and endpoint slices have all synced, nothing of theirs is written: half of it could replace in the kernel
  * what was right before the agent started.
  */
 @Component(service = {Identities.class, Ipcache.class, StatusSource.class}, immediate = true)
@@ -92,6 +92,10 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
     private boolean swept;
     private final Set<IpAddress> unsettled = new HashSet<>();
     private Set<IpAddress> apiServers = Set.of();
+    /** Where {@link #placeApiServers} has put them. */
+    private boolean apiServersPlaced;
+    private boolean apiServerHere;
+    private Set<Prefix> apiServersOutside = Set.of();
     /** What the kernel had of pods' addresses at the start, until {@link #othersRun}. */
     private final Map<IpAddress, Integer> found = new HashMap<>();
     private final CompletableFuture<Void> opened = new CompletableFuture<>();
@@ -251,8 +255,10 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         synchronized (this) {
             if (open || local == null) return;
             var now = tables.snapshot();
-            if (!(now.pods().isSynced() && now.nodes().isSynced() && now.namespaces().isSynced() && now.identities().isSynced())) return;
+            if (!(now.pods().isSynced() && now.nodes().isSynced() && now.namespaces().isSynced() && now.identities().isSynced()
+                    && now.endpointSlices().isSynced())) return;
             open = true;
+            apiServers = addressesOfApiServers();
             // The table has its rows, but the registry may not have been told yet: a pod without a number would lose its entry until it is.
             registry.rowsAre(now.identities().rows());
             nodesLocked();
@@ -420,19 +426,51 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
         });
         for (Prefix cidr : state.tunnels().keySet()) if (!ways.containsKey(cidr)) state.tunnel(cidr, null);
         ways.forEach(state::tunnel);
+        placeApiServers(wanted.keySet());
+    }
+
+    /**
+     * An API server on another node has made that node's addresses {@link ReservedIdentity#KUBE_APISERVER}. One on this node is part of what the node's own
+     * identity stands for, and one outside the cluster has an identity by its address. Under the lock.
+     */
+    private void placeApiServers(Set<IpAddress> ofNodes) {
+        boolean here = apiServers.stream().anyMatch(local.addresses()::contains);
+        Set<Prefix> outside = new HashSet<>();
+        for (IpAddress a : apiServers) if (!ofNodes.contains(a)) outside.add(Prefix.of(a));
+        if (apiServersPlaced && here == apiServerHere && outside.equals(apiServersOutside)) return;
+        apiServersPlaced = true;
+        apiServerHere = here;
+        apiServersOutside = outside;
+        scope.untilDone("place-api-servers", () -> {
+            boolean nowHere;
+            Set<Prefix> nowOutside;
+            synchronized (this) { // as they are when it is this task's turn: one before may have had to be tried again
+                nowHere = apiServerHere;
+                nowOutside = apiServersOutside;
+            }
+            registry.apiServerHere(nowHere);
+            CompletableFuture<?> outsideKnown = requirePrefixes(IdentityRegistry.API_SERVER, nowOutside);
+            if (outsideKnown.isCompletedExceptionally()) outsideKnown.join(); // they could not be written down
+            return null;
+        });
     }
 
     private Entry remote(IpAddress a, IpAddress tunnel, String node) {
-        return new Entry(apiServers.contains(a) ? 7 : ReservedIdentity.REMOTE_NODE, tunnel, Source.K8S, node);
+        return new Entry(apiServers.contains(a) ? ReservedIdentity.KUBE_APISERVER : ReservedIdentity.REMOTE_NODE, tunnel, Source.K8S, node);
     }
 
     private static boolean isApiServer(EndpointSlice slice) {
         return slice != null && slice.service().filter(API_SERVER::equals).isPresent();
     }
 
-    private void apiServers() {
+    private Set<IpAddress> addressesOfApiServers() {
         Set<IpAddress> now = new HashSet<>();
         tables.endpointSlices().snapshot().by(TableIndex.SLICES_BY_SERVICE, API_SERVER).forEach(s -> s.endpoints().forEach(e -> now.addAll(e.addresses())));
+        return now;
+    }
+
+    private void apiServers() {
+        Set<IpAddress> now = addressesOfApiServers();
         synchronized (this) {
             if (now.equals(apiServers)) return;
             apiServers = now;

@@ -33,6 +33,8 @@ import org.slf4j.LoggerFactory;
 final class IdentityRegistry {
     private static final Logger LOG = LoggerFactory.getLogger(IdentityRegistry.class);
     private static final int MOST_CONFLICTS = 64;
+    /** Who requires the prefixes of API servers outside the cluster. */
+    static final String API_SERVER = "kube-apiserver";
 
     private final Executor executor;
     private final Supplier<IdentityClaims> claims;
@@ -60,6 +62,8 @@ final class IdentityRegistry {
         this.dualStack = dualStack;
         ReservedIdentity.all().forEach((n, l) -> numbers.put(l, n));
         prefixes.numbers().forEach((p, n) -> known.put(n, labelsOf(p)));
+        known.put(ReservedIdentity.HOST, labelsOfHost());
+        numbers.put(labelsOfHost(), ReservedIdentity.HOST);
     }
 
     /** Whether the world is told apart by family; prefixes change their labels with it. */
@@ -79,7 +83,22 @@ final class IdentityRegistry {
     }
 
     private LabelSet labelsOf(Prefix prefix) {
-        return IdentityLabels.ofPrefix(prefix.toString(), dualStack);
+        LabelSet labels = IdentityLabels.ofPrefix(prefix.toString(), dualStack);
+        return prefixes.of(API_SERVER).contains(prefix) ? ReservedIdentity.withApiServer(labels) : labels;
+    }
+
+    private LabelSet labelsOfHost() {
+        LabelSet labels = ReservedIdentity.all().get(ReservedIdentity.HOST);
+        return prefixes.apiServerHere() ? ReservedIdentity.withApiServer(labels) : labels;
+    }
+
+    /** Whether the API server runs on this node, whose identity then stands for it too. Durable. */
+    synchronized void apiServerHere(boolean here) throws IOException {
+        if (here == prefixes.apiServerHere()) return;
+        prefixes.apiServerHere(here);
+        known.put(ReservedIdentity.HOST, labelsOfHost());
+        numbers.put(labelsOfHost(), ReservedIdentity.HOST);
+        tell(Map.of(ReservedIdentity.HOST, Optional.of(labelsOfHost())));
     }
 
     // ---- cluster rows ----
@@ -245,10 +264,10 @@ final class IdentityRegistry {
         synchronized (this) {
             LocalPrefixes.Changed changed = prefixes.require(user, wanted);
             Map<Integer, Optional<LabelSet>> changes = new LinkedHashMap<>();
-            changed.added().forEach((p, n) -> {
+            // a prefix that policies had required already is relabelled when it becomes an API server's, and when it no longer is
+            (user.equals(API_SERVER) ? prefixes.numbers() : changed.added()).forEach((p, n) -> {
                 LabelSet labels = labelsOf(p);
-                known.put(n, labels);
-                changes.put(n, Optional.of(labels));
+                if (!labels.equals(known.put(n, labels))) changes.put(n, Optional.of(labels));
             });
             tell(changes);
             return changed;

@@ -122,7 +122,8 @@ final class IpcacheState {
 
     Optional<KernelEntry> kernel(Prefix prefix) {
         return effective(prefix).map(e -> {
-            boolean node = e.identity() == ReservedIdentity.HOST || e.identity() == ReservedIdentity.REMOTE_NODE || e.identity() == 7;
+            boolean node = e.identity() == ReservedIdentity.HOST || e.identity() == ReservedIdentity.REMOTE_NODE
+                    || e.identity() == ReservedIdentity.KUBE_APISERVER;
             boolean local = e.source() == Source.LOCAL || e.identity() == ReservedIdentity.HOST;
             int flags = (e.tunnel() != null ? KernelEntry.TUNNEL : 0) | (node ? KernelEntry.NODE : 0) | (local ? KernelEntry.LOCAL : 0);
             return new KernelEntry(e.identity(), flags, e.tunnel(), prefix.isSingle() ? classes.getOrDefault(prefix.address(), 0) : 0);

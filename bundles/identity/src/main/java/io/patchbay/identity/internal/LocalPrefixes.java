@@ -25,7 +25,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Prefixes that somebody tells apart, with their numbers, in a file: numbers stay over restarts, since the kernel's tables name them, and
- * so does what each user required, until it says something else. Not thread-safe.
+ * so does what each user required, until it says something else. So does whether this node is where the API server runs, which is part of what
+ * its identity stands for. Not thread-safe.
  */
 final class LocalPrefixes {
     private static final Logger LOG = LoggerFactory.getLogger(LocalPrefixes.class);
@@ -34,6 +35,7 @@ final class LocalPrefixes {
     private final Map<String, Set<Prefix>> users = new TreeMap<>();
     private final Map<Prefix, Integer> numbers = new TreeMap<>();
     private int last = IdentityNumbers.MIN_LOCAL - 1;
+    private boolean apiServerHere;
 
     LocalPrefixes(Path file) {
         this.file = file;
@@ -46,6 +48,7 @@ final class LocalPrefixes {
                 try (InputStream in = Files.newInputStream(file); JsonReader reader = Json.createReader(in)) {
                     JsonObject all = reader.readObject();
                     last = all.getInt("last");
+                    apiServerHere = all.getBoolean("apiServerHere", false);
                     all.getJsonObject("numbers").forEach((k, v) -> numbers.put(Prefix.parse(k), Integer.parseInt(v.toString())));
                     all.getJsonObject("users").forEach((user, list) -> {
                         Set<Prefix> set = new TreeSet<>();
@@ -69,6 +72,21 @@ final class LocalPrefixes {
     /** Every prefix with a number. */
     Map<Prefix, Integer> numbers() {
         return new TreeMap<>(numbers);
+    }
+
+    /** What a user has required. */
+    Set<Prefix> of(String user) {
+        return users.getOrDefault(user, Set.of());
+    }
+
+    boolean apiServerHere() {
+        return apiServerHere;
+    }
+
+    /** Durable when it returns. */
+    void apiServerHere(boolean here) throws IOException {
+        apiServerHere = here;
+        save();
     }
 
     /** What a call changed. */
@@ -119,7 +137,7 @@ final class LocalPrefixes {
         Path next = file.resolveSibling(file.getFileName() + ".new");
         try (FileChannel channel = FileChannel.open(next, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
             OutputStream out = Channels.newOutputStream(channel);
-            out.write(Json.createObjectBuilder().add("last", last).add("numbers", n).add("users", u).build().toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
+            out.write(Json.createObjectBuilder().add("last", last).add("apiServerHere", apiServerHere).add("numbers", n).add("users", u).build().toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
             channel.force(true);
         }
         Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);

@@ -146,4 +146,36 @@ class IdentityRegistryTest {
         assertEquals(numbers, a.prefixes(), "the number stays");
         assertTrue(a.require("policy", Set.of(Prefix.parse("10.0.0.0/8"))).added().values().stream().allMatch(n -> a.labels(n).orElseThrow().isReserved("world-ipv4")));
     }
+
+    @Test
+    void anApiServerIsPartOfWhatAnAddressStandsFor() throws Exception {
+        LabelSet outside = LabelSet.parse("cidr:203.0.113.7/32", "reserved:kube-apiserver", "reserved:world");
+        LabelSet prefix = LabelSet.parse("cidr:203.0.113.7/32", "reserved:world");
+        Set<Prefix> at = Set.of(Prefix.parse("203.0.113.7/32"));
+        IdentityRegistry a = node("a");
+        Map<Integer, LabelSet> told = new HashMap<>();
+        a.subscribe(Runnable::run, changes -> changes.forEach((n, labels) -> told.put(n, labels.orElse(null))));
+        a.apiServerHere(true);
+        assertEquals(LabelSet.parse("reserved:host", "reserved:kube-apiserver"), told.get(ReservedIdentity.HOST));
+        a.require("policy", at);
+        int number = a.prefixes().get(Prefix.parse("203.0.113.7/32"));
+        assertEquals(prefix, told.get(number));
+        a.require(IdentityRegistry.API_SERVER, at);
+        assertEquals(outside, told.get(number), "what a policy had required already");
+
+        // after a restart at once: tables in the kernel name them
+        LocalPrefixes file = new LocalPrefixes(dir.resolve("a"));
+        file.load(Map.of());
+        IdentityRegistry again = new IdentityRegistry(Runnable::run, () -> this::claim, file, false);
+        assertEquals(Optional.of(outside), again.labels(number));
+        assertEquals(Optional.of(LabelSet.parse("reserved:host", "reserved:kube-apiserver")), again.labels(ReservedIdentity.HOST));
+
+        a.require(IdentityRegistry.API_SERVER, Set.of());
+        assertEquals(prefix, told.get(number), "the policy still needs it");
+        a.apiServerHere(false);
+        assertEquals(LabelSet.parse("reserved:host"), told.get(ReservedIdentity.HOST));
+        LocalPrefixes last = new LocalPrefixes(dir.resolve("a"));
+        last.load(Map.of());
+        assertFalse(last.apiServerHere());
+    }
 }

@@ -157,9 +157,11 @@ final class ClusterFacts {
         now.endpointSlices().rows().stream().filter(s -> s.namespace().equals("default") && s.serviceName().equals("kubernetes"))
                 .forEach(s -> s.endpoints().forEach(e -> apiServers.addAll(e.addresses())));
         List<Cluster.Node> nodes = new ArrayList<>();
+        Set<IpAddress> outside = new HashSet<>(apiServers);
         for (Node n : now.nodes().rows()) {
             nodes.add(new Cluster.Node(n.name(), labels(n), addresses(n), n.internalIps().stream().anyMatch(apiServers::contains)));
+            addresses(n).forEach(outside::remove);
         }
-        return new Cluster(pods, nodes, services(now), dualStack);
+        return new Cluster(pods, nodes, services(now), outside, dualStack);
     }
 }

@@ -40,7 +40,7 @@ final class Ends {
 
     /** With the invented pods. */
     Cluster cluster() {
-        return new Cluster(pods, cluster.nodes(), cluster.services(), cluster.dualStack());
+        return new Cluster(pods, cluster.nodes(), cluster.services(), cluster.apiServers(), cluster.dualStack());
     }
 
     /** What was assumed. */
@@ -70,11 +70,11 @@ final class Ends {
     }
 
     private IpAddress ofLabels(LabelSet labels, Boolean v4) throws UsageException {
-        if (labels.isReserved("host") || labels.isReserved("remote-node") || labels.isReserved("kube-apiserver")) {
-            throw new UsageException("name a node, or its address, instead of " + labels);
-        }
         if (labels.isReserved("world") || labels.isReserved("world-ipv4") || labels.isReserved("world-ipv6")) {
             throw new UsageException("name an address outside the cluster instead of " + labels);
+        }
+        if (labels.isReserved("host") || labels.isReserved("remote-node") || labels.isReserved("kube-apiserver")) {
+            throw new UsageException("name a node, or its address, instead of " + labels);
         }
         for (Cluster.Pod pod : pods) if (pod.labels().equals(labels)) return pick(pod.addresses(), v4, pod.name());
         IpAddress address = INVENTED.plus(invented++);

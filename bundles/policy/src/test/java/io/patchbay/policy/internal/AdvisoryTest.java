@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -37,7 +38,7 @@ class AdvisoryTest {
         Map<String, String> namespace = new HashMap<>(Map.of("team", "y", "kubernetes.io/metadata.name", "b"));
         List<Cluster.Pod> pods = new ArrayList<>(world.pods());
         pods.add(new Cluster.Pod("b/forger", IdentityLabels.ofPod("b", "default", FORGED, namespace, "default", LabelFilter.defaults()), List.of(FORGER), "n2", Map.of()));
-        return new Cluster(pods, world.nodes(), world.services(), false);
+        return new Cluster(pods, world.nodes(), world.services(), Set.of(), false);
     }
 
     private static void verdict(int expected, String document, IpAddress from, IpAddress to) throws Exception {

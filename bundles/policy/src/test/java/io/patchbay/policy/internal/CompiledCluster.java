@@ -20,6 +20,7 @@ import io.patchbay.policy.internal.table.Cookies;
 import io.patchbay.policy.internal.table.DirectionTable;
 import io.patchbay.policy.internal.table.PolicyMap;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -28,6 +29,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /** A cluster with compiled tables, one set a node, and what the datapath does with them: the other party to the evaluator. */
 final class CompiledCluster {
@@ -78,11 +80,15 @@ final class CompiledCluster {
                 identities.put(pod.labels(), number);
                 fresh.add(PeerMember.identity(number, pod.labels()));
             }
-            for (Prefix prefix : next.prefixes()) {
+            Set<Prefix> wanted = new TreeSet<>(next.prefixes());
+            for (IpAddress a : cluster.apiServers()) wanted.add(Prefix.of(a));
+            for (Prefix prefix : wanted) {
                 if (prefix.length() == 0 || prefixes.containsKey(prefix)) continue;
                 int number = (1 << 24) + 1 + prefixes.size();
                 prefixes.put(prefix, number);
-                fresh.add(PeerMember.cidr(number, IdentityLabels.ofPrefix(prefix.toString(), cluster.dualStack()), prefix));
+                List<Label> labels = new ArrayList<>(IdentityLabels.ofPrefix(prefix.toString(), cluster.dualStack()).labels());
+                if (prefix.isSingle() && cluster.apiServers().contains(prefix.address())) labels.add(Label.reserved("kube-apiserver"));
+                fresh.add(PeerMember.cidr(number, LabelSet.of(labels), prefix));
             }
             for (Cluster.Pod pod : cluster.pods()) for (IpAddress a : pod.addresses()) peerClass(a, pod.labels(), pod.ports(), Optional.empty(), fresh);
             for (Cluster.Node n : cluster.nodes()) for (IpAddress a : n.addresses()) peerClass(a, nodeLabels(n), Map.of(), Optional.of(n.labels()), fresh);
@@ -172,8 +178,32 @@ final class CompiledCluster {
 
     /** Every direction of every pod and node by this judge; nothing is decided before it. */
     int verdictBy(Judge judge, Connection c) {
+        Cluster.Node from = node(c.source());
+        if (from != null && from == node(c.destination())) return 0; // by the node's loopback device, where none of our programs is
         int reason = side(c, c.source(), c.destination(), Direction.EGRESS, judge);
         return reason != 0 ? reason : side(c, c.destination(), c.source(), Direction.INGRESS, judge);
+    }
+
+    /** The same for several, node by node: so a judge that has a node's tables before it needs to fetch them once for all of them. */
+    List<Integer> verdictsBy(Judge judge, List<Connection> connections) {
+        for (Cluster.Pod pod : cluster.pods()) views.get(pod.node()).classOf(new SubjectClass(pod.labels(), false, pod.ports()));
+        for (Cluster.Node node : cluster.nodes()) views.get(node.name()).classOf(new SubjectClass(node.labels(), true, Map.of()));
+        Integer[] reasons = new Integer[connections.size()];
+        Arrays.fill(reasons, 0);
+        for (Direction direction : List.of(Direction.EGRESS, Direction.INGRESS)) {
+            for (Cluster.Node node : cluster.nodes()) {
+                for (int i = 0; i < reasons.length; i++) {
+                    Connection c = connections.get(i);
+                    boolean out = direction == Direction.EGRESS;
+                    IpAddress subject = out ? c.source() : c.destination();
+                    IpAddress peer = out ? c.destination() : c.source();
+                    boolean here = node.addresses().contains(subject) || pod(subject) != null && pod(subject).node().equals(node.name());
+                    boolean loopback = node.addresses().contains(subject) && node.addresses().contains(peer);
+                    if (here && !loopback && reasons[i] == 0) reasons[i] = side(c, subject, peer, direction, judge);
+                }
+            }
+        }
+        return List.of(reasons);
     }
 
     private int verdict(Connection c, Judge judge) {
@@ -188,7 +218,7 @@ final class CompiledCluster {
 
     private int side(Connection c, IpAddress subject, IpAddress peer, Direction direction, Judge judge) {
         Cluster.Pod pod = pod(subject);
-        Cluster.Node node = cluster.nodes().stream().filter(n -> n.addresses().contains(subject)).findFirst().orElse(null);
+        Cluster.Node node = node(subject);
         if (pod == null && node == null) return 0;
         NodeView view = views.get(pod != null ? pod.node() : node.name());
         SubjectClass sc = pod != null ? new SubjectClass(pod.labels(), false, pod.ports()) : new SubjectClass(node.labels(), true, Map.of());
@@ -203,6 +233,10 @@ final class CompiledCluster {
         int[] ids = view.lookup(peer);
         DirectionTable.Decision decision = map.table(direction).decide(ids[0], ids[1], c.protocol(), c.isIcmp() ? c.icmpType() : c.port());
         return decision.allowed() ? 0 : decision.entry() == null ? 133 : 181;
+    }
+
+    private Cluster.Node node(IpAddress address) {
+        return cluster.nodes().stream().filter(n -> n.addresses().contains(address)).findFirst().orElse(null);
     }
 
     private Cluster.Pod pod(IpAddress address) {

@@ -29,7 +29,7 @@ class FlowConnectionsTest {
     private static final LabelSet WEB_LABELS = LabelSet.parse("k8s:app=web");
     private static final LabelSet CLI_LABELS = LabelSet.parse("k8s:app=cli");
     private static final Cluster CLUSTER = new Cluster(List.of(new Cluster.Pod("a/web", WEB_LABELS, List.of(WEB), "n1", Map.of()),
-            new Cluster.Pod("a/cli", CLI_LABELS, List.of(CLI), "n1", Map.of())), List.of(), List.of(), false);
+            new Cluster.Pod("a/cli", CLI_LABELS, List.of(CLI), "n1", Map.of())), List.of(), List.of(), Set.of(), false);
 
     private final List<FlowEvent> ring = new ArrayList<>();
 

@@ -22,12 +22,16 @@ final class KernelJudge implements AutoCloseable {
     private int packets;
     private KernelTables writer;
     private PolicyOptions written;
+    /** Whose tables the kernel has, with how many classes. */
+    private NodeView inKernel;
+    private int classes;
 
     /** Other options: another writer on the same maps, which adopts what the one before left, as a restarted agent does. */
     CompiledCluster.Judge with(PolicyOptions options) {
         if (!options.equals(written)) {
             writer = programs.tables(options.sctp());
             written = options;
+            inKernel = null;
         }
         KernelTables tables = writer;
         return (view, subjectClass, subject, peer, direction, c) -> judge(tables, view, subjectClass, subject, peer, direction, c);
@@ -35,20 +39,7 @@ final class KernelJudge implements AutoCloseable {
 
     private int judge(KernelTables tables, NodeView view, SubjectClass sc, IpAddress subject, IpAddress peer, Direction direction, Connection c) {
         int policyId = view.classOf(sc);
-        Map<Integer, PolicyMap> all = new HashMap<>();
-        view.classes.values().forEach(n -> all.put(n, view.engine.table(n)));
-        List<Integer> gone = tables.inForce().keySet().stream().filter(n -> !all.containsKey(n)).toList();
-        List<Integer> retired = tables.install(all, gone);
-        programs.forgetAddresses();
-        if (view.cluster.dualStack()) {
-            programs.prefix(Prefix.parse("0.0.0.0/0"), 9);
-            programs.prefix(Prefix.parse("::/0"), 10);
-        }
-        view.prefixes.forEach(programs::prefix);
-        Set<Integer> known = new HashSet<>();
-        for (Cluster.Pod p : view.cluster.pods()) for (IpAddress a : p.addresses()) known.add(address(view, a));
-        for (Cluster.Node n : view.cluster.nodes()) for (IpAddress a : n.addresses()) known.add(address(view, a));
-        tables.knowOnly(known);
+        if (view != inKernel || view.classes.size() != classes) put(tables, view);
         boolean out = direction == Direction.EGRESS;
         int port = c.isIcmp() ? c.icmpType() << 8 | c.icmpCode() : c.port();
         byte[] packet = Programs.packet(out ? subject : peer, out ? peer : subject, c.protocol(), port);
@@ -63,9 +54,28 @@ final class KernelJudge implements AutoCloseable {
             code = programs.run(out ? Programs.POD_EGRESS : Programs.POD_INGRESS, packet);
         }
         packets++;
+        return code == Programs.PASSED ? 0 : code;
+    }
+
+    private void put(KernelTables tables, NodeView view) {
+        Map<Integer, PolicyMap> all = new HashMap<>();
+        view.classes.values().forEach(n -> all.put(n, view.engine.table(n)));
+        List<Integer> gone = tables.inForce().keySet().stream().filter(n -> !all.containsKey(n)).toList();
+        List<Integer> retired = tables.install(all, gone);
+        programs.forgetAddresses();
+        if (view.cluster.dualStack()) {
+            programs.prefix(Prefix.parse("0.0.0.0/0"), 9);
+            programs.prefix(Prefix.parse("::/0"), 10);
+        }
+        view.prefixes.forEach(programs::prefix);
+        Set<Integer> known = new HashSet<>();
+        for (Cluster.Pod p : view.cluster.pods()) for (IpAddress a : p.addresses()) known.add(address(view, a));
+        for (Cluster.Node n : view.cluster.nodes()) for (IpAddress a : n.addresses()) known.add(address(view, a));
+        tables.knowOnly(known);
         tables.discard(retired);
         tables.discard(tables.leftovers());
-        return code == Programs.PASSED ? 0 : code;
+        inKernel = view;
+        classes = view.classes.size();
     }
 
     private int address(NodeView view, IpAddress a) {

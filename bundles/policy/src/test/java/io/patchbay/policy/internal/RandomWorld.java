@@ -121,7 +121,10 @@ final class RandomWorld {
             services.add(new ServiceFacts(pick(NAMESPACES), "s" + random.nextInt(2), LabelSet.of(Label.k8s("app", pick("web", "db"))),
                     headful ? Map.of("app", pick("web", "db", "cli")) : Map.of(), endpoints));
         }
-        return new Cluster(pods, nodes, services, dual);
+        Set<IpAddress> apiServers = new HashSet<>();
+        if (chance(3)) apiServers.add(IpAddress.parse(pick(OUTSIDE)));
+        if (dual && chance(3)) apiServers.add(IpAddress.parse(pick(OUTSIDE6)));
+        return new Cluster(pods, nodes, services, apiServers, dual);
     }
 
     private Prefix prefix() {

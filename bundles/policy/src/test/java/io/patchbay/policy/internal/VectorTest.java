@@ -254,7 +254,7 @@ class VectorTest {
                 services.add(new ServiceFacts((String) s.get("ns"), (String) s.get("name"), LabelSet.empty(), selector, endpoints));
             }
         }
-        return new Cluster(pods, nodes, services, dual);
+        return new Cluster(pods, nodes, services, Set.of(), dual);
     }
 
     private static Cluster.Pod pod(Map<String, Map<String, String>> namespaces, String namespace, String name, String node,

@@ -6,13 +6,15 @@ import io.patchbay.policy.internal.model.PortName;
 import io.patchbay.policy.internal.model.ServiceFacts;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * A cluster as the evaluator sees it.
  *
- * @param dualStack whether both families are on: the world is then told apart by family
+ * @param apiServers addresses of the Kubernetes API server that are outside the cluster
+ * @param dualStack  whether both families are on: the world is then told apart by family
  */
-public record Cluster(List<Pod> pods, List<Node> nodes, List<ServiceFacts> services, boolean dualStack) {
+public record Cluster(List<Pod> pods, List<Node> nodes, List<ServiceFacts> services, Set<IpAddress> apiServers, boolean dualStack) {
     /**
      * An endpoint with an identity of its own (not hostNetwork).
      *
@@ -35,5 +37,6 @@ public record Cluster(List<Pod> pods, List<Node> nodes, List<ServiceFacts> servi
         pods = List.copyOf(pods);
         nodes = List.copyOf(nodes);
         services = List.copyOf(services);
+        apiServers = Set.copyOf(apiServers);
     }
 }

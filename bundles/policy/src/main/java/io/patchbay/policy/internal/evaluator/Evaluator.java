@@ -83,6 +83,7 @@ public final class Evaluator {
         boolean discovery = protocol == 58 && (connection.icmpType() >= 130 && connection.icmpType() <= 137 || connection.icmpType() == 143);
         if (discovery && from.pod() == null && to.pod() == null) return skipped(connection, 0, "neighbour discovery of a node always passes");
         if (from.pod() != null && from.pod() == to.pod()) return skipped(connection, 0, "a pod reaches itself");
+        if (from.node() != null && from.node() == to.node()) return skipped(connection, 0, "what a node says to itself meets no policy");
         Optional<TraceResult.Side> source = from.outside() ? Optional.empty() : Optional.of(side(Direction.EGRESS, from, to, connection));
         Optional<TraceResult.Side> target = to.outside() ? Optional.empty() : Optional.of(side(Direction.INGRESS, to, from, connection));
         if (!known) {
@@ -107,11 +108,12 @@ public final class Evaluator {
     /** The labels that an end has for a subject on the given node. */
     private LabelSet labelsSeenFrom(End end, String node) {
         if (end.pod() != null) return end.pod().labels();
-        if (end.node() == null) {
-            if (!cluster.dualStack()) return LabelSet.of(Label.reserved("world"));
-            return LabelSet.of(Label.reserved(end.address().isV4() ? "world-ipv4" : "world-ipv6"));
-        }
         List<Label> labels = new ArrayList<>();
+        if (end.node() == null) {
+            labels.add(Label.reserved(!cluster.dualStack() ? "world" : end.address().isV4() ? "world-ipv4" : "world-ipv6"));
+            if (cluster.apiServers().contains(end.address())) labels.add(Label.reserved("kube-apiserver"));
+            return LabelSet.of(labels);
+        }
         labels.add(Label.reserved(end.node().name().equals(node) ? "host" : "remote-node"));
         if (end.node().apiServer()) labels.add(Label.reserved("kube-apiserver"));
         return LabelSet.of(labels);
