@@ -5,16 +5,20 @@ import io.patchbay.api.shell.Commands;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import jdk.net.ExtendedSocketOptions;
 import jdk.net.UnixDomainPrincipal;
 import org.osgi.framework.BundleContext;
@@ -37,12 +41,12 @@ public final class AgentSocket {
     private static final Logger LOG = LoggerFactory.getLogger(AgentSocket.class);
     private static final int MAX_CONNECTIONS = 256;
     private static final int BACKLOG = 256;
+    private static final Duration AFTER_FAILURE = Duration.ofMillis(100);
 
     private final Commands commands;
     private final Path socket;
     private final ServerSocketChannel server;
     private final ExecutorService sessions;
-    private final AtomicInteger count = new AtomicInteger();
 
     private volatile CniHandler cni;
 
@@ -52,6 +56,18 @@ public final class AgentSocket {
     }
 
     AgentSocket(Commands commands, Path run) throws IOException {
+        this(commands, run, new AtomicInteger());
+    }
+
+    private AgentSocket(Commands commands, Path run, AtomicInteger count) throws IOException {
+        this(commands, run, new ThreadPoolExecutor(0, MAX_CONNECTIONS, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), r -> {
+            Thread t = new Thread(r, "session-" + count.incrementAndGet());
+            t.setDaemon(true);
+            return t;
+        }));
+    }
+
+    AgentSocket(Commands commands, Path run, ExecutorService sessions) throws IOException {
         this.commands = commands;
         Files.createDirectories(run);
         Files.setPosixFilePermissions(run, PosixFilePermissions.fromString("rwx------"));
@@ -59,11 +75,7 @@ public final class AgentSocket {
         // The state directory's lock is held by now, so a socket that is left over belongs to nobody.
         Files.deleteIfExists(socket);
         this.server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-        this.sessions = new ThreadPoolExecutor(0, MAX_CONNECTIONS, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), r -> {
-            Thread t = new Thread(r, "session-" + count.incrementAndGet());
-            t.setDaemon(true);
-            return t;
-        });
+        this.sessions = sessions;
         server.bind(UnixDomainSocketAddress.of(socket), BACKLOG);
         Thread accept = new Thread(this::accept, "agent-socket");
         accept.setDaemon(true);
@@ -103,21 +115,35 @@ public final class AgentSocket {
         }
     }
 
+    /** Goes on whatever happens to one connection: a socket that nobody accepts from takes connections all the same, and its clients wait for good. */
     private void accept() {
         while (server.isOpen()) {
+            SocketChannel peer = null;
             try {
-                SocketChannel peer = server.accept();
-                try {
-                    sessions.execute(() -> serve(peer));
-                } catch (java.util.concurrent.RejectedExecutionException e) {
-                    LOG.warn("{} connections are open already; one more was refused", MAX_CONNECTIONS);
-                    peer.close();
-                }
-            } catch (java.nio.channels.ClosedChannelException e) {
+                peer = server.accept();
+                SocketChannel accepted = peer;
+                sessions.execute(() -> serve(accepted));
+            } catch (ClosedChannelException e) {
                 return;
-            } catch (IOException e) {
-                LOG.error("accepting a connection on {} failed", socket, e);
+            } catch (RejectedExecutionException e) {
+                LOG.warn("{} connections are open already; one more was refused", MAX_CONNECTIONS);
+                refuse(peer);
+            } catch (IOException | RuntimeException | Error e) {
+                LOG.error("a connection on {} can't be served", socket, e);
+                refuse(peer);
+                // No descriptor or no thread is to be had: asking again at once would not change that.
+                LockSupport.parkNanos(AFTER_FAILURE.toNanos());
             }
+        }
+    }
+
+    private static void refuse(SocketChannel peer) {
+        try {
+            if (peer != null) {
+                peer.close();
+            }
+        } catch (IOException e) {
+            LOG.debug("a client went away", e);
         }
     }
 

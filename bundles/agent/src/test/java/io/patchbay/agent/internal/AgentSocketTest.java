@@ -19,7 +19,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -200,6 +204,28 @@ class AgentSocketTest {
             assertEquals(-1, c.read(ByteBuffer.allocate(1)));
         }
         registry.add(command("status", c -> 0));
+        assertEquals(0, ask("", "status").exit());
+    }
+
+    /** On a machine that has no thread left for one client, the next is served all the same. */
+    @Test
+    void aConnectionThatCanNotBeServedIsNotTheLast() throws IOException {
+        AtomicInteger calls = new AtomicInteger();
+        ExecutorService threads = new ThreadPoolExecutor(0, 8, 1, TimeUnit.SECONDS, new SynchronousQueue<>()) {
+            @Override
+            public void execute(Runnable session) {
+                if (calls.incrementAndGet() == 1) {
+                    throw new OutOfMemoryError("unable to create native thread");
+                }
+                super.execute(session);
+            }
+        };
+        agent.close();
+        agent = new AgentSocket(registry, run, threads);
+        registry.add(command("status", c -> 0));
+        try (SocketChannel c = connect()) {
+            assertEquals(-1, c.read(ByteBuffer.allocate(1)), "it learns that it gets no answer");
+        }
         assertEquals(0, ask("", "status").exit());
     }
 
