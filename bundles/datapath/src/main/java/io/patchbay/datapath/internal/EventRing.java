@@ -119,7 +119,8 @@ final class EventRing implements EventSource, AutoCloseable {
         for (Subscriber s : subscribers) {
             try {
                 s.listener().event(event);
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | LinkageError e) {
+                // A listener whose bundle is being replaced may lack a class. It must not take the thread with it, that reads for all.
                 LOG.error("event listener {} failed and gets no more events", s.who(), e);
                 unsubscribe(s);
             }

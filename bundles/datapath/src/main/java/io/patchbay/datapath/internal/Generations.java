@@ -202,7 +202,8 @@ final class Generations implements Pipeline, AutoCloseable {
             build = new GenerationBuild(core, catalog, spec, epoch);
             build.run(kernel);
             return new Ready(spec, build, epoch, started);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
+            // Errors too, such as no thread for the loaders: who keeps the right to change keeps it for good.
             try {
                 if (build != null) {
                     build.undo();
@@ -210,7 +211,10 @@ final class Generations implements Pipeline, AutoCloseable {
             } finally {
                 change.release();
             }
-            throw e instanceof BpfException ? new DatapathException(e.getMessage(), e) : e;
+            if (e instanceof BpfException) {
+                throw new DatapathException(e.getMessage(), e);
+            }
+            throw e;
         }
     }
 
@@ -325,14 +329,17 @@ final class Generations implements Pipeline, AutoCloseable {
                     });
                 }
                 core.carrying(copied.isEmpty() ? 0 : epoch);
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 try {
                     build.undo();
                 } finally {
                     delete(record(epoch));
                     core.carrying(0);
                 }
-                throw e instanceof BpfException ? new DatapathException(e.getMessage(), e) : e;
+                if (e instanceof BpfException) {
+                    throw new DatapathException(e.getMessage(), e);
+                }
+                throw e;
             }
             long nanos = core.store(epoch);
             // From here on the kernel runs the new generation, and nothing that fails makes that untrue.

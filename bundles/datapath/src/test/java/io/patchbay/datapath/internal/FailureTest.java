@@ -18,6 +18,7 @@ import io.patchbay.datapath.testkit.UdpStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.AbstractList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -116,6 +117,25 @@ class FailureTest {
         String m = assertThrows(DatapathException.class, () -> prepare()).getMessage();
         assertTrue(m.contains("neither committed nor discarded") && m.contains("'forward' (change 1)") && m.contains(Thread.currentThread().getName()), m);
         forgotten.discard();
+        assertEquals("accepted", prepare().commit().outcome());
+    }
+
+    /** Not only exceptions end a change: a machine that has no thread for a loader says so by an error. */
+    @Test
+    void anErrorInAChangeLeavesTheNextItsTurn() {
+        ((Generations) pipeline()).patience(Duration.ofMillis(100));
+        List<GenerationSpec.Part> failing = new AbstractList<>() {
+            @Override
+            public GenerationSpec.Part get(int index) {
+                throw new OutOfMemoryError("unable to create native thread");
+            }
+
+            @Override
+            public int size() {
+                return 1;
+            }
+        };
+        assertThrows(OutOfMemoryError.class, () -> pipeline().prepare(new GenerationSpec(failing, 1, "forward", true)));
         assertEquals("accepted", prepare().commit().outcome());
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.patchbay.api.datapath.Attachments.Attachment;
 import io.patchbay.api.datapath.Attachments.Other;
+import io.patchbay.api.datapath.EventSource;
 import io.patchbay.api.datapath.Hook;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
@@ -127,7 +128,11 @@ class NodeDevicesTest {
         Struct key = new Struct(wanted.key());
         assertEquals(0, wanted.lookup(key).orElseThrow().get(""));
         BlockingQueue<Struct> got = new LinkedBlockingQueue<>();
-        try (AutoCloseable s = lab.node().events().subscribe("hubble", e -> got.add(e.copy())); UdpStream stream = UdpStream.start(lab, a, b, 9, 100)) {
+        EventSource.Listener gone = e -> {
+            throw new NoClassDefFoundError("of a bundle that was replaced");
+        };
+        try (AutoCloseable other = lab.node().events().subscribe("gone", gone); AutoCloseable s = lab.node().events().subscribe("hubble", e -> got.add(e.copy()));
+                UdpStream stream = UdpStream.start(lab, a, b, 9, 100)) {
             assertEquals(1, wanted.lookup(key).orElseThrow().get(""));
             Struct e = got.poll(10, TimeUnit.SECONDS);
             assertEquals(MonitorLine.DROP, e.get("type"));
