@@ -5,6 +5,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 import org.osgi.annotation.versioning.ProviderType;
 
 /**
@@ -48,6 +50,22 @@ public interface FeatureRuntime {
      * deadline; after the first time it has no effect.
      */
     void ready();
+
+    /**
+     * Calls {@link #ready} once what is being written is there. While it fails it is asked again, each second for as long as the scope is open: a
+     * failure that nobody comes back to leaves the feature without a word for good.
+     *
+     * @param filled begins or continues the writing, such as {@code reconciler::flush}
+     */
+    default void readyAfter(Supplier<? extends CompletableFuture<?>> filled, Scope scope) {
+        filled.get().whenComplete((done, failure) -> {
+            if (failure == null) {
+                ready();
+            } else {
+                scope.later(Duration.ofSeconds(1), () -> readyAfter(filled, scope));
+            }
+        });
+    }
 
     /** Says that the feature can't work now, with the reason for {@code feature list} and {@code status}. */
     void failed(String reason);

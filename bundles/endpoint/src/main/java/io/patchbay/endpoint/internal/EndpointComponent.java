@@ -155,11 +155,11 @@ public final class EndpointComponent implements Endpoints {
         host.is(n);
         // records and the node's addresses are all there is: the rest of the map is nobody's
         reconciler.synced();
-        reconciler.flush().whenComplete((x, error) -> {
-            if (error != null) return;
-            runtime.ready();
-            if (rehearsed.compareAndSet(false, true)) scope.later(REHEARSE_AFTER, () -> scope.thread("endpoint-rehearsal", new Rehearsal(devices)::run));
-        });
+        runtime.readyAfter(() -> reconciler.flush().thenRun(this::rehearse), scope);
+    }
+
+    private void rehearse() {
+        if (rehearsed.compareAndSet(false, true)) scope.later(REHEARSE_AFTER, () -> scope.thread("endpoint-rehearsal", new Rehearsal(devices)::run));
     }
 
     // ---- start, and what is left behind ----

@@ -268,9 +268,7 @@ public final class IdentityComponent implements Identities, Ipcache, StatusSourc
             write();
         }
         opened.complete(null);
-        CompletableFuture.allOf(addresses.flush(), prefixes.flush()).whenComplete((x, error) -> {
-            if (error == null) runtime.ready();
-        });
+        runtime.readyAfter(() -> CompletableFuture.allOf(addresses.flush(), prefixes.flush()), scope);
         othersRun(System.nanoTime() + OTHERS.toNanos());
     }
 
