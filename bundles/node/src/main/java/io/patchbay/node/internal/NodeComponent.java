@@ -28,19 +28,19 @@ import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Dictionary;
 import java.util.HashSet;
-import java.util.Hashtable;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.osgi.framework.BundleContext;
 import org.osgi.framework.Constants;
-import org.osgi.framework.ServiceRegistration;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
@@ -60,11 +60,12 @@ import org.slf4j.LoggerFactory;
 public final class NodeComponent implements StatusSource {
     private static final Logger LOG = LoggerFactory.getLogger(NodeComponent.class);
     private static final Duration CHECK = Duration.ofSeconds(30);
+    /** For the kernel to have what was computed; what takes longer is tried again. */
+    private static final Duration WAIT = Duration.ofSeconds(20);
 
     private final FeatureRuntime runtime;
     private final ClusterTables tables;
     private final Attachments attachments;
-    private final BundleContext context;
     private final String name;
     private final Scope scope;
     private final NetlinkSocket netlink;
@@ -72,6 +73,7 @@ public final class NodeComponent implements StatusSource {
     private final Overheads overheads;
     private final Reconciler<Prefix, NodePlan.PodRoute> routes;
     private final Reconciler<Integer, NodeConfig> config;
+    private final LocalNodeService service;
     private final AtomicBoolean scheduled = new AtomicBoolean();
     private volatile Features features;
     private volatile int hostIfindex;
@@ -79,8 +81,6 @@ public final class NodeComponent implements StatusSource {
     private volatile LocalNode published;
     private volatile String problem = "not set up yet";
 
-    private ServiceRegistration<LocalNode> registration;
-    private int generation;
     private boolean ready;
     private final Set<Integer> attached = new HashSet<>();
 
@@ -90,7 +90,7 @@ public final class NodeComponent implements StatusSource {
         this.runtime = runtime;
         this.tables = tables;
         this.attachments = attachments;
-        this.context = context;
+        this.service = new LocalNodeService(context);
         this.name = nodeName(context);
         this.scope = runtime.scope("node");
         this.netlink = scope.closing(NetlinkSocket.open());
@@ -136,12 +136,7 @@ public final class NodeComponent implements StatusSource {
     @Deactivate
     void deactivate() {
         scope.close();
-        ServiceRegistration<LocalNode> r;
-        synchronized (this) {
-            r = registration;
-            registration = null;
-        }
-        if (r != null) r.unregister();
+        service.close();
     }
 
     @Reference(cardinality = ReferenceCardinality.MULTIPLE, policy = ReferencePolicy.DYNAMIC)
@@ -188,7 +183,8 @@ public final class NodeComponent implements StatusSource {
         }
     }
 
-    private synchronized void apply() throws Exception {
+    /** On the scope's thread, and under no lock: whoever hears of the node does so within. */
+    private void apply() throws Exception {
         try {
             converge();
         } catch (Exception e) {
@@ -234,13 +230,21 @@ public final class NodeComponent implements StatusSource {
         tunnelIfindex = devices.tunnel().map(Link::index).orElse(0);
         config.put(0, NodeConfig.of(node, tunnelIfindex));
         config.synced();
-        config.flush().get();
-        routes.refresh().get(); // somebody may have removed one: routes say nothing when they go
+        await(config.flush(), "the map node_config");
+        await(routes.refresh(), "routes"); // somebody may have removed one: routes say nothing when they go
         problem = "";
         publish(node);
         if (!ready) {
             ready = true;
             runtime.ready();
+        }
+    }
+
+    private static void await(CompletableFuture<Void> writing, String what) throws Exception {
+        try {
+            writing.get(WAIT.toSeconds(), TimeUnit.SECONDS);
+        } catch (TimeoutException e) {
+            throw new IOException(what + ": not written within " + WAIT.toSeconds() + " s", e);
         }
     }
 
@@ -271,15 +275,10 @@ public final class NodeComponent implements StatusSource {
         return new LocalNode.Device(link.name(), link.index(), link.mac() == null ? new byte[6] : link.mac().toBytes(), link.mtu());
     }
 
-    /** The new one is there, ranked higher, before the old one goes: nobody is without. */
     private void publish(LocalNode node) {
         if (published != null && text(published).equals(text(node))) return;
-        Dictionary<String, Object> properties = new Hashtable<>();
-        properties.put(Constants.SERVICE_RANKING, ++generation);
-        ServiceRegistration<LocalNode> old = registration;
         published = node;
-        registration = context.registerService(LocalNode.class, node, properties);
-        if (old != null) old.unregister();
+        service.publish(node);
         LOG.info("Node {}: addresses {}, pod CIDRs {}, devices {}, MTU {}", node.name(), node.addresses(), node.podCidrs(),
                 node.netdevs().stream().map(LocalNode.Device::name).toList(), node.mtu());
     }

@@ -63,6 +63,7 @@ public final class VxlanComponent implements RouteMtu {
     private volatile Features features;
     private volatile int ifindex;
     private boolean ready;
+    private boolean ended;
 
     @Activate
     public VxlanComponent(@Reference(target = "(patchbay.feature=vxlan)") FeatureRuntime runtime, @Reference ClusterTables tables,
@@ -112,6 +113,7 @@ public final class VxlanComponent implements RouteMtu {
     }
 
     private synchronized void update(TableSnapshot<String, Node> snapshot) {
+        if (ended) return;
         Map<IpAddress, TunnelNode> now = TunnelNode.of(snapshot.rows(), local.name());
         Set<IpAddress> gone = new HashSet<>(wanted.keySet());
         gone.removeAll(now.keySet());
@@ -122,6 +124,7 @@ public final class VxlanComponent implements RouteMtu {
     }
 
     private synchronized Object converge() {
+        if (ended) return null; // the device may be gone for good
         Optional<Link> found = netlink.links().find(DEVICE);
         if (found.isPresent() && !found.get().kind().equals("vxlan")) {
             throw new IllegalStateException("there is a device " + DEVICE + " of kind '" + found.get().kind() + "': it is in the way, remove it");
@@ -149,7 +152,7 @@ public final class VxlanComponent implements RouteMtu {
     private void becomeReady(boolean synced) {
         if (ready || !synced || ifindex == 0) return;
         ready = true;
-        nodes.flush().thenRun(runtime::ready);
+        runtime.readyAfter(nodes::flush, scope);
     }
 
     @Override
@@ -157,8 +160,15 @@ public final class VxlanComponent implements RouteMtu {
         return OVERHEAD;
     }
 
+    /** The scope waits for its tasks: not under the lock that they need. */
     @Deactivate
-    synchronized void deactivate() {
+    void deactivate() {
+        leave();
+        scope.close();
+    }
+
+    private synchronized void leave() {
+        ended = true;
         Features f = features;
         boolean disabled = f != null && f.get("vxlan").map(s -> s.state() == Features.State.DISABLED).orElse(false);
         if (disabled && ifindex != 0) {
@@ -166,6 +176,5 @@ public final class VxlanComponent implements RouteMtu {
             attachments.detach(Hook.OVERLAY_INGRESS, ifindex);
             netlink.links().deleteIfExists(DEVICE);
         }
-        scope.close();
     }
 }
