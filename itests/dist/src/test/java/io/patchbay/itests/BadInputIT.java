@@ -144,6 +144,17 @@ class BadInputIT {
     }
 
     @Test
+    void aJarWhoseCodeDoesNotReturnIsTakenBack() throws IOException {
+        lab.on("node1", "config", "set", "lifecycle.bundle-seconds=2").ok();
+        try {
+            String said = refused(variant("0.5.4").hangingComponent().write(jars.resolve("hanging.jar")));
+            assertTrue(said.contains(" its bundle did not end within 2 s; it waits in io.patchbay.itests.variants.payload.HangingComponent."), said);
+        } finally {
+            lab.on("node1", "config", "set", "lifecycle.bundle-seconds", "--unset").ok();
+        }
+    }
+
+    @Test
     void aJarWhoseCodeThrowsIsTakenBack() throws IOException {
         String activator = refused(variant("0.5.2").throwingActivator().write(jars.resolve("activator.jar")));
         assertTrue(activator.contains(ThrowingActivator.REASON), activator);

@@ -1,6 +1,5 @@
 package io.patchbay.lifecycle.internal;
 
-import io.patchbay.api.datapath.DatapathException;
 import io.patchbay.api.datapath.GenerationSpec;
 import io.patchbay.api.datapath.Ledger;
 import io.patchbay.api.datapath.Pipeline;
@@ -8,6 +7,8 @@ import io.patchbay.lifecycle.internal.Record.Desired;
 import io.patchbay.lifecycle.internal.StateFiles.Step;
 import java.io.IOException;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -28,16 +29,20 @@ final class ChangeSteps {
     private final Pipeline pipeline;
     private final Permits permits;
     private final Bundles bundles;
+    private final Outside outside;
     private final Repository repository;
     private final StateFiles files;
     private final Supplier<Duration> patience;
+    private volatile String underWay = "";
 
     /** @param patience how long features may take to fill their maps */
-    ChangeSteps(FeatureSet features, Pipeline pipeline, Permits permits, Bundles bundles, Repository repository, StateFiles files, Supplier<Duration> patience) {
+    ChangeSteps(FeatureSet features, Pipeline pipeline, Permits permits, Bundles bundles, Outside outside, Repository repository, StateFiles files,
+                Supplier<Duration> patience) {
         this.features = features;
         this.pipeline = pipeline;
         this.permits = permits;
         this.bundles = bundles;
+        this.outside = outside;
         this.repository = repository;
         this.files = files;
         this.patience = patience;
@@ -54,13 +59,27 @@ final class ChangeSteps {
     Ledger run(String title, Record asked, Map<String, FeatureJar> replaced, boolean oneWay) throws ChangeRefused {
         Record before = features.record();
         long number = before.change() + 1;
-        long begun = System.nanoTime();
         try {
             number = Math.max(number, files.newest().map(e -> e.number() + 1).orElse(1L));
         } catch (IOException e) {
             throw new ChangeRefused("the journal can't be read: " + e, e);
         }
         Record after = new Record(number, asked.features());
+        underWay = "change " + number + ", " + title + ", since " + Instant.now().truncatedTo(ChronoUnit.SECONDS);
+        try {
+            return run(number, title, before, after, replaced, oneWay);
+        } finally {
+            underWay = "";
+        }
+    }
+
+    /** The change that is being made, for whom has to wait for it; "" when there is none. */
+    String underWay() {
+        return underWay;
+    }
+
+    private Ledger run(long number, String title, Record before, Record after, Map<String, FeatureJar> replaced, boolean oneWay) throws ChangeRefused {
+        long begun = System.nanoTime();
         Map<String, FeatureJar> next = new HashMap<>(features.jars());
         next.putAll(replaced);
         Pipeline.Prepared prepared = null;
@@ -77,9 +96,7 @@ final class ChangeSteps {
             for (FeatureJar j : replaced.values()) {
                 previous.put(j.name(), features.jars().get(j.name()));
                 permits.withdraw(j.name());
-                bundles.libraries(j.name(), repository);
-                bundles.bring(j);
-                bundles.start(j.name());
+                bring(j);
                 features.jars().put(j.name(), j);
                 permits.publish(j, prepared::map, features.isDraining(j.name()));
             }
@@ -94,7 +111,8 @@ final class ChangeSteps {
                 throw new ChangeRefused(wrong.get());
             }
             accept(journal, after, ledger);
-        } catch (ChangeRefused | DatapathException | BundleException | IOException | InterruptedException e) {
+        } catch (ChangeRefused | BundleException | IOException | InterruptedException | RuntimeException | Error e) {
+            // Whatever it was: a change that is left half made holds up all that come after it.
             // A commit that threw may have stored the epoch before: the kernel knows.
             long taken = pipeline.current().map(Pipeline.Generation::epoch).orElse(0L);
             switched = switched || prepared != null && taken == prepared.epoch();
@@ -111,7 +129,7 @@ final class ChangeSteps {
         features.failed().keySet().retainAll(after.features().keySet().stream().filter(f -> !features.jars().containsKey(f)).toList());
         for (String f : permits.names()) {
             if (!after.features().containsKey(f) || after.features().get(f).desired() == Desired.DISABLED) {
-                permits.withdraw(f);
+                permits.end(f);
             }
         }
         permits.news();
@@ -119,8 +137,54 @@ final class ChangeSteps {
         return ledger;
     }
 
+    /** Installs the bundle or updates it, and starts it. */
+    private void bring(FeatureJar jar) throws ChangeRefused, BundleException, IOException {
+        String f = jar.name();
+        outside.call(f, "updating its bundle", () -> {
+            bundles.libraries(f, repository);
+            bundles.bring(jar);
+            return null;
+        });
+        outside.call(f, "starting its bundle", () -> {
+            bundles.start(f);
+            return null;
+        });
+    }
+
+    private void remove(String feature) throws ChangeRefused, BundleException, IOException {
+        outside.call(feature, "uninstalling its bundle", () -> {
+            bundles.remove(feature);
+            return null;
+        });
+    }
+
+    /**
+     * A call of a feature's that was given up has ended: the feature becomes what the record says, which a change that was undone could not do. On the
+     * lifecycle's one thread.
+     */
+    void bringBack(String feature) {
+        Record.Entry entry = features.record().features().get(feature);
+        FeatureJar jar = features.jars().get(feature);
+        try {
+            if (entry == null) {
+                remove(feature);
+            } else if (entry.desired() != Desired.DISABLED && jar != null && !permits.has(feature)) {
+                bring(jar);
+                permits.publish(jar, pipeline::map, features.isDraining(feature));
+                features.failed().remove(feature);
+                LOG.info("Feature {} {} runs again", feature, jar.version());
+            }
+        } catch (ChangeRefused | BundleException | IOException | RuntimeException e) {
+            LOG.error("Feature {} does not come back; its datapath is in charge, 'feature update' mends it: {}", feature, e.getMessage());
+        }
+        permits.news();
+    }
+
     /** The framework's message says which activator has thrown, its cause what. */
-    private static String reason(Exception e) {
+    private static String reason(Throwable e) {
+        if (e.getMessage() == null || e instanceof Error) {
+            return e.toString();
+        }
         boolean says = !(e instanceof BundleException) || e.getCause() == null || String.valueOf(e.getMessage()).contains(String.valueOf(e.getCause().getMessage()));
         return says ? e.getMessage() : e.getMessage() + " " + e.getCause();
     }
@@ -139,8 +203,8 @@ final class ChangeSteps {
     }
 
     private void undo(StateFiles.Entry journal, Record before, Pipeline.Prepared prepared, boolean switched,
-                      Map<String, FeatureJar> previous, Map<String, Map<String, Integer>> sizes, Exception reason) {
-        LOG.warn("Change {} ({}) is undone: {}", journal.number(), journal.title(), reason.getMessage());
+                      Map<String, FeatureJar> previous, Map<String, Map<String, Integer>> sizes, Throwable reason) {
+        LOG.warn("Change {} ({}) is undone: {}", journal.number(), journal.title(), reason(reason), reason instanceof ChangeRefused ? null : reason);
         try {
             if (switched) {
                 Pipeline.Prepared back = pipeline.prepare(new GenerationSpec(features.parts(before, withPrevious(previous), sizes), journal.number(),
@@ -149,33 +213,32 @@ final class ChangeSteps {
             } else if (prepared != null) {
                 prepared.discard();
             }
-        } catch (DatapathException e) {
+        } catch (RuntimeException e) {
             LOG.error("Change {}: the previous generation can't be brought back; the record says what it was, and the next start builds it: {}",
                     journal.number(), e.getMessage());
         }
         previous.forEach((f, old) -> {
-            permits.withdraw(f);
+            permits.end(f);
             try {
                 if (old == null) {
                     features.jars().remove(f);
-                    bundles.remove(f);
+                    remove(f);
                 } else {
                     features.jars().put(f, old);
                     boolean enabled = before.features().containsKey(f) && before.features().get(f).desired() != Desired.DISABLED;
                     if (enabled) {
-                        bundles.bring(old);
-                        bundles.start(f);
+                        bring(old);
                         permits.publish(old, pipeline::map, features.isDraining(f));
                     } else {
-                        bundles.remove(f);
+                        remove(f);
                     }
                 }
-            } catch (BundleException | IOException e) {
+            } catch (ChangeRefused | BundleException | IOException | RuntimeException e) {
                 LOG.error("Feature {}: its previous bundle does not start; its datapath is in charge, 'feature update' mends it: {}", f, e.getMessage());
             }
         });
         try {
-            files.note(journal, Step.UNDONE, String.valueOf(reason.getMessage()));
+            files.note(journal, Step.UNDONE, reason(reason));
         } catch (IOException e) {
             LOG.error("The journal can't be written: {}", e.toString());
         }

@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import org.osgi.framework.BundleException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,6 +40,7 @@ final class Configuration {
     private static final Set<String> NOT_BY_CLUSTER = Set.of(SELF + "." + REQUIRE_SIGNATURES, SELF + "." + TRUSTED_CERTIFICATES);
     static final Map<String, Setting> OWN_KEYS = Map.of(
             "ready-seconds", Setting.whole("20", 0, 3600, "how long an update waits until its features have filled their maps"),
+            "bundle-seconds", Setting.whole("30", 1, 3600, "how long a change waits for a feature's code, when its bundle or its components begin or end"),
             REQUIRE_SIGNATURES, new Setting("false", Setting.Type.BOOL, null, null, List.of(), "", "whether 'feature update' takes only jars signed by somebody who is trusted", List.of()),
             TRUSTED_CERTIFICATES, new Setting("", Setting.Type.TEXT, null, null, List.of(), "", "file with the certificates (PEM) of those whose features this node takes", List.of()),
             "drain-seconds", Setting.whole("300", 0, 86_400, "how long a feature that is being disabled keeps what still uses it"));
@@ -92,6 +94,7 @@ final class Configuration {
             reconfigured();
         } catch (ChangeRefused e) {
             layers.operator(key, before.layer() == Layers.Layer.OPERATOR ? Optional.of(before.value()) : Optional.empty());
+            asBefore();
             throw e;
         }
     }
@@ -114,8 +117,14 @@ final class Configuration {
             reconfigured();
         } catch (ChangeRefused e) {
             layers.cluster(before);
+            asBefore();
             throw e;
         }
+    }
+
+    /** What did not begin again with other values does with those that it had. */
+    private void asBefore() {
+        features.taking(features.record()).stream().filter(f -> !permits.has(f)).forEach(changes::bringBack);
     }
 
     /** A generation whose maps have the sizes that the configuration wants; their entries come with it. */
@@ -146,8 +155,12 @@ final class Configuration {
             Permit permit = permits.get(f);
             if (!layers.values(f, permit.jar().config()).equals(permit.config())) {
                 LOG.info("Configuration of {} has changed", f);
-                permits.withdraw(f);
-                permits.publish(features.jars().get(f), pipeline::map, features.isDraining(f));
+                try {
+                    permits.withdraw(f);
+                    permits.publish(features.jars().get(f), pipeline::map, features.isDraining(f));
+                } catch (BundleException e) {
+                    throw new ChangeRefused(f + " does not begin again with the new value: " + e.getMessage(), e);
+                }
             }
             warnIneffective(f);
         }

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.osgi.framework.BundleException;
@@ -33,6 +34,7 @@ final class Engine {
 
     private final Pipeline pipeline;
     private final Permits permits;
+    private final Outside outside;
     private final Bundles bundles;
     private final Store store;
     private final Repository repository;
@@ -42,20 +44,22 @@ final class Engine {
     private final FeatureStates states;
     private final Start start;
 
+    /** @param late told the feature whose call has ended after it was given up, on any thread; {@link #bringBack} is to be called for it */
     Engine(Pipeline pipeline, KernelFeatures kernel, Controllers controllers, Bundles bundles, Permits.Registry registry, Path stateDirectory, Repository repository,
-           Layers layers) throws IOException {
+           Layers layers, Consumer<String> late) throws IOException {
         this.pipeline = pipeline;
         this.bundles = bundles;
         this.repository = repository;
-        this.permits = new Permits(bundles, registry, controllers, layers, stateDirectory);
+        this.outside = new Outside(() -> Configuration.seconds(layers, "bundle-seconds"), late);
+        this.permits = new Permits(bundles, outside, registry, controllers, layers, stateDirectory);
         this.store = new Store(stateDirectory.resolve("store"));
         StateFiles files = new StateFiles(stateDirectory);
         Supplier<Duration> patience = () -> Configuration.seconds(layers, "ready-seconds");
         this.features = new FeatureSet(pipeline, kernel, layers, store, repository);
-        this.changes = new ChangeSteps(features, pipeline, permits, bundles, repository, files, patience);
+        this.changes = new ChangeSteps(features, pipeline, permits, bundles, outside, repository, files, patience);
         this.keys = new Configuration(features, layers, pipeline, permits, changes);
         this.states = new FeatureStates(features, bundles, permits);
-        this.start = new Start(features, pipeline, permits, bundles, repository, store, files, patience);
+        this.start = new Start(features, pipeline, permits, bundles, outside, repository, store, files, patience);
     }
 
     /** Record, journal, bundles, generation, permits. What fails is logged and shown by {@code feature list}; the kernel keeps what it has. */
@@ -64,6 +68,16 @@ final class Engine {
         features.record().features().keySet().forEach(keys::warnIneffective);
         states.begin();
         news();
+    }
+
+    /** A call of a feature's that was given up has ended. */
+    void bringBack(String feature) {
+        changes.bringBack(feature);
+    }
+
+    /** What is being done, for whom has to wait; "" when nothing is. Thread-safe. */
+    String underWay() {
+        return List.of(changes.underWay(), outside.now()).stream().filter(s -> !s.isEmpty()).collect(Collectors.joining("; "));
     }
 
     /** What the features are set to. */

@@ -16,6 +16,7 @@ import io.patchbay.api.shell.ShellCommand;
 import io.patchbay.api.status.Controllers;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Hashtable;
 import java.util.List;
@@ -25,7 +26,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -53,19 +53,22 @@ public final class LifecycleComponent implements Features, Changes {
     private static final Logger LOG = LoggerFactory.getLogger(LifecycleComponent.class);
     private static final long DRAIN_POLL_MILLIS = 250;
     private static final long UPDATE_ENDS_MILLIS = 2000;
+    /** How long a change waits for those before it. */
+    private static final Duration TURN = Duration.ofSeconds(60);
+    private static final Duration END = Duration.ofSeconds(10);
     /** ConfigMap of the cluster layer. Keys {@code feature.key}; {@code NODE/feature.key} for one node wins. */
     private static final ObjectKey CLUSTER_CONFIG = new ObjectKey("kube-system", "patchbay-config");
 
     private final BundleContext context;
     private final String nodeName;
     private final Engine engine;
+    private final ChangeQueue queue;
     private final ScheduledThreadPoolExecutor thread;
     private final SynchronousBundleListener bundleListener;
     private final List<ServiceRegistration<?>> commands = new ArrayList<>();
     private final AtomicBoolean looking = new AtomicBoolean();
     private final ConfigurationAdmin configurations;
     private final Set<String> updatedByHand = ConcurrentHashMap.newKeySet();
-    private volatile Thread worker;
     private Subscription clusterConfig;
     private final Forms forms;
     /** Of the lifecycle's thread. */
@@ -81,16 +84,9 @@ public final class LifecycleComponent implements Features, Changes {
         Bundles bundles = new Bundles(context, components);
         this.configurations = configurations;
         Repository repository = new Repository(Path.of(required(Launch.DISTRIBUTION_DIR)));
-        engine = new Engine(pipeline, kernel, controllers, bundles, new ServiceRegistry(), state, repository, new Layers(state, given(), shipped(repository)));
-        thread = new ScheduledThreadPoolExecutor(1, work -> {
-            Thread t = new Thread(work, "lifecycle");
-            t.setDaemon(true);
-            t.setContextClassLoader(null);
-            worker = t;
-            return t;
-        });
-        thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
-        thread.prestartAllCoreThreads();
+        engine = new Engine(pipeline, kernel, controllers, bundles, new ServiceRegistry(), state, repository, new Layers(state, given(), shipped(repository)), this::bringBack);
+        queue = new ChangeQueue(TURN, engine::underWay);
+        thread = queue.executor();
         engine.observer(this::look);
         bundleListener = event -> {
             String feature = bundles.featureOf(event.getBundle());
@@ -99,7 +95,7 @@ public final class LifecycleComponent implements Features, Changes {
                     engine.bundleStopped(feature);
                 } else {
                     engine.news();
-                    if (event.getType() == BundleEvent.UPDATED && Thread.currentThread() != worker) {
+                    if (event.getType() == BundleEvent.UPDATED && !queue.isOwnThread() && !Outside.isOurs()) {
                         updatedByHand.add(feature);
                         enter(feature, event.getBundle(), UPDATE_ENDS_MILLIS);
                     } else if (event.getType() == BundleEvent.STARTED) {
@@ -160,13 +156,8 @@ public final class LifecycleComponent implements Features, Changes {
     void deactivate() {
         context.removeBundleListener(bundleListener);
         commands.forEach(ServiceRegistration::unregister);
-        thread.shutdown();
-        try {
-            if (!thread.awaitTermination(10, TimeUnit.SECONDS)) {
-                LOG.warn("A change is still running; the journal tells the next start how far it came");
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+        if (!queue.close(END)) {
+            LOG.warn("A change is still running; the journal tells the next start how far it came");
         }
         engine.close();
     }
@@ -297,19 +288,14 @@ public final class LifecycleComponent implements Features, Changes {
 
     @Override
     public <T> T run(Callable<T> change) throws ChangeRefused, IOException {
+        return queue.run(change);
+    }
+
+    private void bringBack(String feature) {
         try {
-            return thread.submit(change).get();
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof ChangeRefused c) {
-                throw c;
-            }
-            if (e.getCause() instanceof IOException io) {
-                throw io;
-            }
-            throw new IllegalStateException(e.getCause().getMessage(), e.getCause());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IOException("interrupted; 'feature list' shows how far the change came", e);
+            thread.execute(() -> engine.bringBack(feature));
+        } catch (RejectedExecutionException e) {
+            LOG.debug("Stopping");
         }
     }
 

@@ -13,6 +13,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import org.osgi.framework.BundleException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The permits that are out, and how their features are. They are published and withdrawn on the lifecycle's thread; everything else is
@@ -31,7 +34,10 @@ final class Permits {
     private record Live(Permit permit, Runnable withdraw) {
     }
 
+    private static final Logger LOG = LoggerFactory.getLogger(Permits.class);
+
     private final Bundles bundles;
+    private final Outside outside;
     private final Registry registry;
     private final Controllers controllers;
     private final Layers layers;
@@ -41,8 +47,9 @@ final class Permits {
     private volatile Runnable observer = () -> { };
 
     /** @param stateDirectory holds a directory of each feature's own */
-    Permits(Bundles bundles, Registry registry, Controllers controllers, Layers layers, Path stateDirectory) {
+    Permits(Bundles bundles, Outside outside, Registry registry, Controllers controllers, Layers layers, Path stateDirectory) {
         this.bundles = bundles;
+        this.outside = outside;
         this.registry = registry;
         this.controllers = controllers;
         this.layers = layers;
@@ -68,27 +75,55 @@ final class Permits {
         return live.values().stream().map(Live::permit).toList();
     }
 
-    /** @param maps of the generation that is being prepared, or of the one in charge */
-    void publish(FeatureJar jar, Function<String, MapHandle> maps, boolean draining) throws IOException {
+    /**
+     * Lets its components run.
+     *
+     * @param maps of the generation that is being prepared, or of the one in charge
+     * @throws ChangeRefused they do not begin in time
+     */
+    void publish(FeatureJar jar, Function<String, MapHandle> maps, boolean draining) throws ChangeRefused, BundleException, IOException {
         String feature = jar.name();
         Path own = Files.createDirectories(stateDirectory.resolve("features").resolve(feature));
         Map<String, String> values = layers.values(feature, jar.config());
         Map<String, Object> typed = new TreeMap<>();
         values.forEach((k, v) -> typed.put(k, jar.config().get(k).typed(v)));
-        registry.configure(feature, typed);
         Permit permit = new Permit(jar, values, own, controllers, maps, draining, this::news);
-        live.put(feature, new Live(permit, registry.publish(permit)));
+        Runnable withdraw = outside.call(feature, "starting its components", () -> {
+            registry.configure(feature, typed);
+            return registry.publish(permit);
+        }, unwanted -> {
+            unwanted.run();
+            permit.close();
+        });
+        live.put(feature, new Live(permit, withdraw));
         news();
     }
 
-    /** Ends its components, and closes what they forgot. */
-    void withdraw(String feature) {
+    /** Ends its components, and closes what they forgot. @throws ChangeRefused they do not end in time */
+    void withdraw(String feature) throws ChangeRefused {
         Live l = live.remove(feature);
-        if (l != null) {
-            l.withdraw.run();
-            l.permit.close();
+        try {
+            if (l != null) {
+                outside.call(feature, "ending its components", () -> {
+                    l.withdraw.run();
+                    l.permit.close();
+                    return null;
+                });
+            }
+        } catch (BundleException | IOException e) {
+            throw new ChangeRefused(feature + ": ending its components failed: " + e, e);
+        } finally {
+            news();
         }
-        news();
+    }
+
+    /** The same where there is no way back: what goes wrong is logged. */
+    void end(String feature) {
+        try {
+            withdraw(feature);
+        } catch (ChangeRefused | RuntimeException e) {
+            LOG.error("Feature {} is to have no components any more: {}", feature, e.getMessage(), e);
+        }
     }
 
     /** Something has changed that states are computed from. */

@@ -27,17 +27,20 @@ final class Start {
     private final Pipeline pipeline;
     private final Permits permits;
     private final Bundles bundles;
+    private final Outside outside;
     private final Repository repository;
     private final Store store;
     private final StateFiles files;
     private final Supplier<Duration> patience;
 
     /** @param patience how long features may take to fill their maps */
-    Start(FeatureSet features, Pipeline pipeline, Permits permits, Bundles bundles, Repository repository, Store store, StateFiles files, Supplier<Duration> patience) {
+    Start(FeatureSet features, Pipeline pipeline, Permits permits, Bundles bundles, Outside outside, Repository repository, Store store, StateFiles files,
+          Supplier<Duration> patience) {
         this.features = features;
         this.pipeline = pipeline;
         this.permits = permits;
         this.bundles = bundles;
+        this.outside = outside;
         this.repository = repository;
         this.store = store;
         this.files = files;
@@ -66,8 +69,13 @@ final class Start {
         installAll();
         generation(running);
         for (String f : features.taking(record)) {
-            if (!permits.has(f)) {
-                permits.publish(features.jars().get(f), pipeline::map, features.isDraining(f));
+            if (!permits.has(f) && !features.failed().containsKey(f)) {
+                try {
+                    permits.publish(features.jars().get(f), pipeline::map, features.isDraining(f));
+                } catch (ChangeRefused | BundleException | RuntimeException e) {
+                    features.failed().put(f, String.valueOf(e.getMessage()));
+                    LOG.error("Feature {}: its components do not begin, the datapath stays: {}", f, e.getMessage());
+                }
             }
         }
     }
@@ -83,10 +91,13 @@ final class Start {
                 continue;
             }
             try {
-                bundles.libraries(f, repository);
-                bundles.bring(jar);
-                bundles.start(f);
-            } catch (BundleException | IOException e) {
+                outside.call(f, "starting its bundle", () -> {
+                    bundles.libraries(f, repository);
+                    bundles.bring(jar);
+                    bundles.start(f);
+                    return null;
+                });
+            } catch (ChangeRefused | BundleException | IOException | RuntimeException e) {
                 LOG.error("Feature {} {}: its bundle does not start, the datapath stays: {}", f, jar.version(), e.getMessage());
             }
         }
@@ -111,11 +122,11 @@ final class Start {
             Ledger l = next.commit();
             permits.all().forEach(p -> p.maps(pipeline::map));
             LOG.info("Generation {} in charge: {}", l.toEpoch(), title);
-        } catch (DatapathException | ChangeRefused | IOException | InterruptedException e) {
+        } catch (DatapathException | ChangeRefused | BundleException | IOException | InterruptedException e) {
             if (next != null && !(e instanceof DatapathException)) {
                 next.discard();
             }
-            permits.names().forEach(permits::withdraw);
+            permits.names().forEach(permits::end);
             LOG.error("No new generation; {}: {}", running.isPresent() ? "generation " + running.get().epoch() + " stays in charge" : "pods have no network",
                     e.getMessage());
             Set<String> inCharge = running.map(g -> g.features().stream().map(f -> f.name() + " " + f.digest()).collect(Collectors.toSet())).orElse(Set.of());
@@ -125,7 +136,7 @@ final class Start {
     }
 
     /** Maps that begin empty are filled before the switch, as in an update: until then the generation in charge has what they held. */
-    private void fillRebuilt(Pipeline.Prepared next) throws ChangeRefused, IOException, InterruptedException {
+    private void fillRebuilt(Pipeline.Prepared next) throws ChangeRefused, BundleException, IOException, InterruptedException {
         Set<String> rebuilt = features.taking(features.record()).stream().filter(f -> features.jars().get(f).descriptor().maps().stream()
                 .anyMatch(m -> m.migration() == FeatureDescriptor.Migration.REBUILD)).collect(Collectors.toCollection(TreeSet::new));
         if (rebuilt.isEmpty()) {

@@ -23,6 +23,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -39,6 +42,9 @@ class EngineTest {
     private final Set<String> silent = new HashSet<>();
     private final Set<String> kernelLacks = new HashSet<>();
     private final List<String> brought = new ArrayList<>();
+    /** What happens while the components of a version begin. */
+    private final Map<String, Runnable> beginning = new HashMap<>();
+    private final BlockingQueue<String> late = new LinkedBlockingQueue<>();
     private FakeBundles bundles;
     private Engine engine;
 
@@ -102,6 +108,94 @@ class EngineTest {
         assertEquals(0, pipeline.open);
         assertEquals("1.0.0", permits.get("policy").version());
         assertEquals("policy 1.0.0", brought.get(brought.size() - 1));
+        assertEquals(State.RUNNING, state("policy"));
+    }
+
+    @Test
+    void componentsThatDoNotBeginEndTheChangeAndNothingElse() throws Exception {
+        engine.keys().set("lifecycle.bundle-seconds", Optional.of("1"));
+        CountDownLatch let = new CountDownLatch(1);
+        beginning.put("policy 1.1.0", () -> neverMindInterrupts(let));
+        FeatureJar both = take(Jars.jar("masquerade", "1.1.0", ",\"disable\":\"drained\""));
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> engine.update(List.of(take(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")), both), false));
+        assertTrue(e.getMessage().contains("nothing has changed: policy: starting its components did not end within 1 s; it waits in io.patchbay.lifecycle.internal.EngineTest."
+                + "neverMindInterrupts"), e.getMessage());
+        assertEquals(1, pipeline.current.epoch());
+        assertEquals(0, pipeline.open);
+        assertEquals(State.RUNNING, state("masquerade"));
+        assertEquals("1.0.0", permits.get("masquerade").version());
+
+        engine.update(List.of(both), false);
+        assertEquals("1.1.0", permits.get("masquerade").version(), "others can be changed");
+        e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.2.0", ",\"disable\":\"instant\"")));
+        assertTrue(e.getMessage().contains("policy is stuck: starting its components was given up and has not ended yet"), e.getMessage());
+
+        let.countDown();
+        assertEquals("policy", late.take());
+        engine.bringBack("policy");
+        assertEquals("1.0.0", permits.get("policy").version());
+        assertEquals(State.RUNNING, state("policy"));
+        update(Jars.jar("policy", "1.2.0", ",\"disable\":\"instant\""));
+        assertEquals("1.2.0", permits.get("policy").version());
+    }
+
+    private static void neverMindInterrupts(CountDownLatch until) {
+        while (true) {
+            try {
+                until.await();
+                return;
+            } catch (InterruptedException e) {
+                // The worst kind of code.
+            }
+        }
+    }
+
+    @Test
+    void whatEndsWhenItIsInterruptedIsUndoneAtOnce() throws Exception {
+        engine.keys().set("lifecycle.bundle-seconds", Optional.of("1"));
+        beginning.put("policy 1.1.0", () -> {
+            try {
+                new CountDownLatch(1).await();
+            } catch (InterruptedException e) {
+                throw new IllegalStateException("interrupted", e);
+            }
+        });
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")));
+        assertTrue(e.getMessage().contains("did not end within 1 s"), e.getMessage());
+        assertEquals("1.0.0", permits.get("policy").version());
+        assertEquals(State.RUNNING, state("policy"));
+    }
+
+    /** Of a change that is left half made the pipeline would not let go, and each that comes after would wait for it in vain. */
+    @Test
+    void whateverIsThrownTheChangeIsUndone() throws Exception {
+        for (Throwable t : List.of(new IllegalStateException("it is STARTING or STOPPING"), new NoClassDefFoundError("of/the/Bundle"))) {
+            bundles.failing = t;
+            ChangeRefused e = assertThrows(ChangeRefused.class, () -> update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\"")));
+            assertTrue(e.getMessage().contains("nothing has changed") && e.getMessage().contains(t.getMessage()), e.getMessage());
+            assertEquals(0, pipeline.open);
+            assertEquals(1, pipeline.current.epoch());
+            assertEquals(Step.UNDONE, new StateFiles(directory.resolve("state")).newest().orElseThrow().step());
+            assertEquals(State.RUNNING, state("policy"));
+        }
+        update(Jars.jar("policy", "1.1.0", ",\"disable\":\"instant\""));
+        assertEquals("1.1.0", permits.get("policy").version());
+    }
+
+    @Test
+    void aValueWithWhichAFeatureDoesNotBeginIsTakenBack() throws Exception {
+        engine.keys().set("lifecycle.bundle-seconds", Optional.of("1"));
+        beginning.put("policy 1.0.0", () -> {
+            beginning.clear();
+            try {
+                new CountDownLatch(1).await();
+            } catch (InterruptedException e) {
+                throw new IllegalStateException("interrupted", e);
+            }
+        });
+        ChangeRefused e = assertThrows(ChangeRefused.class, () -> engine.keys().set("policy.mode", Optional.of("always")));
+        assertTrue(e.getMessage().contains("policy: starting its components did not end within 1 s"), e.getMessage());
+        assertEquals("default", permits.get("policy").config().get("mode"));
         assertEquals(State.RUNNING, state("policy"));
     }
 
@@ -515,6 +609,7 @@ class EngineTest {
         Permits.Registry registry = new Permits.Registry() {
             @Override
             public Runnable publish(Permit permit) {
+                beginning.getOrDefault(permit.feature() + " " + permit.version(), () -> { }).run();
                 permits.put(permit.feature(), permit);
                 if (!silent.contains(permit.feature() + " " + permit.version())) {
                     permit.ready();
@@ -529,7 +624,7 @@ class EngineTest {
         };
         Repository repository = new Repository(directory.resolve("distribution"));
         engine = new Engine(pipeline, kernel, controllers, bundles, registry, Files.createDirectories(directory.resolve("state")), repository,
-                new Layers(directory.resolve("state"), Map.of(), repository.defaults()));
+                new Layers(directory.resolve("state"), Map.of(), repository.defaults()), late::add);
         engine.start();
     }
 
@@ -557,6 +652,8 @@ class EngineTest {
         final Set<String> stopped = new HashSet<>();
         final Map<String, String> installed = new HashMap<>();
         String unresolvable;
+        /** Of the next start. */
+        Throwable failing;
 
         FakeBundles() {
             super(null, null);
@@ -581,6 +678,14 @@ class EngineTest {
 
         @Override
         void start(String feature) {
+            Throwable t = failing;
+            failing = null;
+            if (t instanceof RuntimeException e) {
+                throw e;
+            }
+            if (t instanceof Error e) {
+                throw e;
+            }
             stopped.remove(feature);
         }
 

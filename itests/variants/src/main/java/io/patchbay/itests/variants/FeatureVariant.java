@@ -114,6 +114,11 @@ public final class FeatureVariant {
         return only("ThrowingComponent");
     }
 
+    /** Its only component does not come to the end of its activation. */
+    public FeatureVariant hangingComponent() throws IOException {
+        return only("HangingComponent");
+    }
+
     /** Its only component never says that it is ready. */
     public FeatureVariant neverReady() throws IOException {
         return only("SilentComponent");
