@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import jakarta.json.JsonObject;
 import java.util.ArrayList;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -345,6 +346,10 @@ class LabIT {
         assertEquals(181, row.getJsonObject("then").getInt("reason"));
         assertTrue(row.getJsonObject("then").getString("decidedBy").contains("denied by CiliumNetworkPolicy demo/told rule 0 ingressDeny[0]"), row.toString());
         assertTrue(Lab.objects(diff.get("changed")).stream().noneMatch(r -> r.getString("destination").equals(guarded.name())), diff.toString());
+        String beside = Path.of("").toAbsolutePath().relativize(Path.of(file)).toString();
+        Run.Result named = lab.on("node1", "policy", "diff", beside, "--conn", client.name() + "," + web2.name() + ",8080/TCP");
+        assertTrue(named.ok().lines().anyMatch(l -> l.matches("- +" + client.name() + " +" + web2.name() + ":8080 +TCP +ALLOWED +DENIED .*")), named.out());
+        assertTrue(lab.on("node1", "policy", "diff", "nix.yaml").failed(1).contains("there is no file " + Path.of("nix.yaml").toAbsolutePath()));
         assertTrue(lab.on("node1", "policy", "diff", file).ok().contains("connections would change"));
         assertEquals(REACHED, lab.probe(client, true, web2.address() + ":8080", "tcp").exit(), "nothing was applied");
         lab.on("node1", "feature", "disable", "hubble").ok();

@@ -16,6 +16,7 @@ import io.patchbay.cluster.decode.ClusterDecoder;
 import io.patchbay.cluster.decode.DecodeException;
 import io.patchbay.cluster.decode.Decoded;
 import io.patchbay.policy.internal.control.PolicyControl.InForce;
+import io.patchbay.policy.internal.evaluator.Cluster;
 import io.patchbay.policy.internal.evaluator.Connection;
 import io.patchbay.policy.internal.evaluator.Evaluator;
 import io.patchbay.policy.internal.evaluator.PolicyDiff;
@@ -25,7 +26,9 @@ import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObjectBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -66,7 +69,7 @@ public final class PolicyDiffCommand implements ShellCommand {
     @Override
     public List<String> help() {
         return List.of("Usage: policy diff FILE [--conn SRC,DST,PORT]... [-o json]", "",
-                "FILE holds policies and CIDR groups in YAML (absolute path on the node; - for standard input). Those of the same kind, namespace and",
+                "FILE holds policies and CIDR groups in YAML (on the agent's machine; - for standard input). Those of the same kind, namespace and",
                 "name replace the ones in force, others are added; nothing is applied.",
                 "Judged are the connections in hubble's flow ring of this node, each once, by the cluster as it is now: NOW under the rules in force,",
                 "THEN with the file, and the rule that decides. With --conn, those that you name: SRC and DST as for policy trace, but no label lists;",
@@ -95,6 +98,9 @@ public final class PolicyDiffCommand implements ShellCommand {
         } catch (DecodeException e) {
             context.err().println(e.getMessage());
             return 1;
+        } catch (NoSuchFileException e) {
+            context.err().println("policy diff: there is no file " + e.getFile());
+            return 1;
         } catch (IOException e) {
             context.err().println("policy diff: " + options.words().get(0) + " can't be read: " + e.getMessage());
             return 1;
@@ -110,13 +116,17 @@ public final class PolicyDiffCommand implements ShellCommand {
         }
         List<PolicyDiff.Changed> changed = PolicyDiff.of(new Evaluator(policy.options(), now.policies(), now.groups(), ends.cluster()),
                 new Evaluator(policy.options(), then.policies(), then.groups(), ends.cluster()), connections.keySet());
-        if (json) json(context, changed, connections, seen);
-        else text(context, changed, connections, seen);
+        Map<IpAddress, String> names = new HashMap<>();
+        for (Cluster.Node node : ends.cluster().nodes()) node.addresses().forEach(a -> names.put(a, node.name()));
+        for (Cluster.Pod pod : ends.cluster().pods()) pod.addresses().forEach(a -> names.put(a, pod.name()));
+        if (json) json(context, changed, connections, names, seen);
+        else text(context, changed, connections, names, seen);
         return 0;
     }
 
     private static Applied apply(String file, ShellContext context, InForce now) throws IOException, DecodeException, UsageException {
-        byte[] text = file.equals("-") ? context.in().readAllBytes() : Files.readAllBytes(Path.of(file));
+        byte[] text = file.equals("-") ? context.in().readAllBytes()
+                : Files.readAllBytes(Path.of(context.environment().getOrDefault("PWD", "/")).resolve(file)); // what the client was called from
         Map<PolicyObject.Key, PolicyObject> policies = new TreeMap<>();
         now.policies().forEach(p -> policies.put(p.key(), p));
         Map<String, CidrGroup> groups = new TreeMap<>();
@@ -150,16 +160,12 @@ public final class PolicyDiffCommand implements ShellCommand {
         return text.substring(at + 1, text.length() - 1);
     }
 
-    private static String source(Connection c, Optional<Flow> flow) {
-        return flow.map(f -> end(f.source())).orElseGet(() -> c.source().toString());
+    private static String destination(Connection c, Map<IpAddress, String> names) {
+        return name(c.destination(), names) + (c.isIcmp() ? "" : ":" + c.port());
     }
 
-    private static String destination(Connection c, Optional<Flow> flow) {
-        return flow.map(f -> end(f.destination())).orElseGet(() -> c.destination().toString()) + (c.isIcmp() ? "" : ":" + c.port());
-    }
-
-    private static String end(Flow.Peer p) {
-        return p.pod().isEmpty() ? p.address().toString() : p.namespace() + "/" + p.pod();
+    private static String name(IpAddress address, Map<IpAddress, String> names) {
+        return names.getOrDefault(address, address.toString());
     }
 
     private static String protocol(Connection c) {
@@ -167,13 +173,14 @@ public final class PolicyDiffCommand implements ShellCommand {
     }
 
     private static void text(ShellContext context, List<PolicyDiff.Changed> changed, Map<Connection, Optional<Flow>> connections,
-            Optional<FlowConnections> seen) {
+            Map<IpAddress, String> names, Optional<FlowConnections> seen) {
         if (!changed.isEmpty()) {
             TextTable table = new TextTable("LAST SEEN", "SOURCE", "DESTINATION", "PROTOCOL", "NOW", "THEN", "DECIDED BY");
             for (PolicyDiff.Changed c : changed) {
                 Connection connection = c.before().connection();
                 Optional<Flow> flow = connections.get(connection);
-                table.row(flow.map(f -> f.time().toString()).orElse("-"), source(connection, flow), destination(connection, flow), protocol(connection),
+                table.row(flow.map(f -> f.time().toString()).orElse("-"), name(connection.source(), names), destination(connection, names),
+                        protocol(connection),
                         verdict(c.before()), verdict(c.after()), decides(c.after()));
             }
             table.print(context.out());
@@ -185,13 +192,13 @@ public final class PolicyDiffCommand implements ShellCommand {
     }
 
     private static void json(ShellContext context, List<PolicyDiff.Changed> changed, Map<Connection, Optional<Flow>> connections,
-            Optional<FlowConnections> seen) {
+            Map<IpAddress, String> names, Optional<FlowConnections> seen) {
         JsonArrayBuilder rows = Json.createArrayBuilder();
         for (PolicyDiff.Changed c : changed) {
             Connection connection = c.before().connection();
             Optional<Flow> flow = connections.get(connection);
-            JsonObjectBuilder row = Json.createObjectBuilder().add("source", source(connection, flow)).add("sourceAddress", connection.source().toString())
-                    .add("destination", flow.map(f -> end(f.destination())).orElseGet(() -> connection.destination().toString()))
+            JsonObjectBuilder row = Json.createObjectBuilder().add("source", name(connection.source(), names)).add("sourceAddress", connection.source().toString())
+                    .add("destination", name(connection.destination(), names))
                     .add("destinationAddress", connection.destination().toString()).add("protocol", Protocol.text(connection.protocol()));
             if (connection.isIcmp()) row.add("icmpType", connection.icmpType());
             else row.add("port", connection.port());

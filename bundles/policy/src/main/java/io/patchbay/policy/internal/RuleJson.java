@@ -3,6 +3,7 @@ package io.patchbay.policy.internal;
 import io.patchbay.api.cluster.policy.Direction;
 import io.patchbay.api.cluster.policy.IcmpMatch;
 import io.patchbay.api.cluster.policy.Peer;
+import io.patchbay.api.cluster.policy.PolicyKind;
 import io.patchbay.api.cluster.policy.PolicyObject;
 import io.patchbay.api.cluster.policy.PolicyRule;
 import io.patchbay.api.cluster.policy.PortMatch;
@@ -37,8 +38,9 @@ final class RuleJson {
         json.add(rule.subjectKind() == PolicyRule.SubjectKind.NODES ? "nodeSelector" : "endpointSelector", selector(rule.subject()));
         for (Direction d : Direction.values()) {
             boolean in = d == Direction.INGRESS;
-            rule.section(d, false).ifPresent(s -> json.add(d.text(), section(s, in)));
-            rule.section(d, true).ifPresent(s -> json.add(d.text() + "Deny", section(s, in)));
+            boolean kubernetes = o.kind() == PolicyKind.NETWORK_POLICY;
+            rule.section(d, false).ifPresent(s -> json.add(d.text(), section(s, in, kubernetes)));
+            rule.section(d, true).ifPresent(s -> json.add(d.text() + "Deny", section(s, in, kubernetes)));
         }
         JsonArrayBuilder labels = Json.createArrayBuilder();
         label(labels, "derived-from", o.kind().text());
@@ -54,7 +56,7 @@ final class RuleJson {
         }
         rule.policyTypes().ifPresent(types -> {
             JsonArrayBuilder list = Json.createArrayBuilder();
-            types.stream().sorted().forEach(t -> list.add(t.text()));
+            types.stream().sorted().forEach(t -> list.add(t == Direction.INGRESS ? "Ingress" : "Egress"));
             json.add("policyTypes", list);
         });
         if (!rule.description().isEmpty()) json.add("description", rule.description());
@@ -95,21 +97,23 @@ final class RuleJson {
         return list;
     }
 
-    private static JsonArrayBuilder section(List<RuleElement> elements, boolean in) {
+    private static JsonArrayBuilder section(List<RuleElement> elements, boolean in, boolean kubernetes) {
         JsonArrayBuilder list = Json.createArrayBuilder();
-        for (RuleElement e : elements) list.add(element(e, in));
+        for (RuleElement e : elements) list.add(element(e, in, kubernetes));
         return list;
     }
 
-    private static JsonObjectBuilder element(RuleElement e, boolean in) {
+    /** No peers, or an empty list of them, means anybody in a NetworkPolicy; in Cilium's form neither says so for sure, the entity does. */
+    private static JsonObjectBuilder element(RuleElement e, boolean in, boolean kubernetes) {
         JsonObjectBuilder json = Json.createObjectBuilder();
+        if (kubernetes && e.peers().orElse(List.of()).isEmpty()) json.add(in ? "fromEntities" : "toEntities", strings(List.of("all")));
         e.peers().ifPresent(peers -> {
             Map<String, JsonArrayBuilder> byField = new LinkedHashMap<>();
-            if (peers.isEmpty()) byField.put("Endpoints", Json.createArrayBuilder());
+            if (peers.isEmpty() && !kubernetes) byField.put("Endpoints", Json.createArrayBuilder());
             for (Peer peer : peers) peer(peer, byField);
             byField.forEach((field, list) -> json.add((in ? "from" : "to") + field, list));
         });
-        e.ports().ifPresent(ports -> {
+        e.ports().filter(ports -> !ports.isEmpty()).ifPresent(ports -> {
             JsonArrayBuilder list = Json.createArrayBuilder();
             for (PortMatch p : ports) {
                 boolean all = !p.isNamed() && p.first() == 0;
@@ -119,7 +123,7 @@ final class RuleJson {
             }
             json.add("toPorts", Json.createArrayBuilder().add(Json.createObjectBuilder().add("ports", list)));
         });
-        e.icmps().ifPresent(icmps -> {
+        e.icmps().filter(icmps -> !icmps.isEmpty()).ifPresent(icmps -> {
             JsonArrayBuilder list = Json.createArrayBuilder();
             for (IcmpMatch i : icmps) list.add(Json.createObjectBuilder().add("family", i.v6() ? "IPv6" : "IPv4").add("type", i.type()));
             json.add("icmps", Json.createArrayBuilder().add(Json.createObjectBuilder().add("fields", list)));

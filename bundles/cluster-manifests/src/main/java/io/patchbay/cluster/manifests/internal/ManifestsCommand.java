@@ -89,7 +89,8 @@ public final class ManifestsCommand implements ShellCommand {
                 inputs.add(new ManifestsFolder.Input(options.value("--label").orElse("-"), context.in().readAllBytes()));
                 continue;
             }
-            for (Path path : files(Path.of(name))) inputs.add(new ManifestsFolder.Input(path.toString(), Files.readAllBytes(path)));
+            // the client says where it was called from
+            for (Path path : files(Path.of(context.environment().getOrDefault("PWD", "/")).resolve(name))) inputs.add(new ManifestsFolder.Input(path.toString(), Files.readAllBytes(path)));
         }
         folder.create();
         List<ManifestsFolder.Outcome> outcomes = switch (verb) {

@@ -60,7 +60,7 @@ class ManifestsCommandTest {
 
             @Override
             public Map<String, String> environment() {
-                return Map.of();
+                return Map.of("PWD", directory.toString());
             }
 
             @Override
@@ -109,6 +109,13 @@ class ManifestsCommandTest {
         assertEquals("No resources found\n", call("", "get", "svc").err);
         assertEquals(1, call("", "apply", "-f", directory.resolve("missing.yaml").toString()).exit);
         assertEquals(1, call("# nothing\n", "apply").exit);
+    }
+
+    @Test
+    void aFileIsLookedForWhereTheClientWasCalled() throws Exception {
+        Files.writeString(directory.resolve("web.yaml"), SERVICE);
+        assertEquals(new Call(0, "service/web created\n", ""), call("", "apply", "-f", "web.yaml"));
+        assertEquals(new Call(1, "", directory.resolve("nix.yaml") + ": no such file\n"), call("", "apply", "-f", "nix.yaml"));
     }
 
     @Test
