@@ -34,7 +34,7 @@ final class Commands {
         return List.of(
                 new Command("feature list", "Features of this node, their versions and states",
                         List.of("Usage: feature list [-o table|json]"), List::of, c -> list(engine, c)),
-                new Command("feature enable", "Enable a feature",
+                new Command("feature enable", "Enable a feature, or bring back the bundle of one that is Frozen",
                         List.of("Usage: feature enable FEATURE"), names, c -> {
                             String f = one(c, Set.of(), "feature enable FEATURE").words().get(0);
                             return show(c, changes.run(() -> engine.enable(f)), f + " enabled");

@@ -129,10 +129,11 @@ final class Engine {
                 after = after.with(j.name(), new Record.Entry(Desired.ENABLED, j.version(), j.digest(), List.of(), 0));
                 continue;
             }
-            if (e.digest().equals(j.digest()) && FeatureStates.sameVersion(bundles.version(j.name()), j.version())) {
+            boolean same = e.digest().equals(j.digest());
+            if (same && (e.desired() == Desired.DISABLED || isThere(j.name(), j.version()))) {
                 throw new ChangeRefused(j.name() + " " + j.version() + " is what this node has already; nothing to do");
             }
-            titles.add(j.name() + " " + e.version() + " -> " + j.version());
+            titles.add(same ? j.name() + " " + j.version() + " again" : j.name() + " " + e.version() + " -> " + j.version());
             after = after.with(j.name(), e.digest().equals(j.digest()) ? e : e.replacedBy(j.version(), j.digest()));
         }
         Map<String, FeatureJar> started = new LinkedHashMap<>(replaced);
@@ -148,6 +149,12 @@ final class Engine {
         Ledger ledger = changes.run(String.join(", ", titles), after, started, oneWay);
         features.jars().putAll(replaced);
         return ledger;
+    }
+
+    /** Whether its bundle is here, in that version, and may run: not so of one that somebody has stopped, uninstalled or replaced by hand. */
+    private boolean isThere(String feature, String version) {
+        return bundles.active(feature) && permits.has(feature) && FeatureStates.sameVersion(bundles.version(feature), version)
+                && !features.failed().containsKey(feature);
     }
 
     /** A version may need more than its predecessor did. */
@@ -207,7 +214,7 @@ final class Engine {
         }
     }
 
-    /** Enables a feature that the node has; those it requires must be enabled. */
+    /** Enables a feature that the node has, or brings the bundle of one that is Frozen back; those it requires must be enabled. */
     Ledger enable(String feature) throws ChangeRefused, IOException {
         Record.Entry e = features.entry(feature);
         FeatureJar jar = features.load(feature, e.version(), e.digest());
@@ -215,7 +222,7 @@ final class Engine {
         if (lacking.isPresent()) {
             throw new ChangeRefused(feature + " is unavailable: " + lacking.get());
         }
-        if (e.desired() == Desired.ENABLED && !features.failed().containsKey(feature)) {
+        if (e.desired() == Desired.ENABLED && isThere(feature, e.version())) {
             throw new ChangeRefused(feature + " is enabled already");
         }
         List<String> missing = FeatureSet.unmet(jar, features.record());

@@ -82,11 +82,11 @@ final class FeatureStates implements Features {
             return State.FAILED;
         }
         if (!bundles.active(f)) {
-            detail[0] = bundles.state(f);
+            detail[0] = bundles.state(f) + "; 'feature enable " + f + "' brings it back";
             return State.FROZEN;
         }
         if (!sameVersion(bundles.version(f), e.version())) {
-            detail[0] = "its bundle was updated by hand to " + bundles.version(f) + ", its datapath is that of " + e.version() + "; run 'feature update' with the jar";
+            detail[0] = "its bundle was updated by hand to " + bundles.version(f) + ", its datapath is that of " + e.version() + "; run 'feature update' with the jar, or 'feature enable " + f + "' to go back";
             return State.FROZEN;
         }
         Permit permit = permits.get(f);

@@ -311,6 +311,26 @@ class EngineTest {
     }
 
     @Test
+    void whatSomebodyStoppedOrUninstalledComesBack() throws Exception {
+        byte[] same = Jars.jar("policy", "1.1.0", ",\"disable\":\"override\",\"requires\":[\"endpoint\"]");
+        update(same);
+        assertTrue(assertThrows(ChangeRefused.class, () -> update(same)).getMessage().contains("nothing to do"));
+        assertTrue(assertThrows(ChangeRefused.class, () -> engine.enable("policy")).getMessage().contains("enabled already"));
+        bundles.installed.remove("policy");
+        assertEquals(State.FROZEN, state("policy"));
+        assertTrue(engine.states().get("policy").orElseThrow().detail().contains("'feature enable policy' brings it back"));
+        assertEquals("policy 1.1.0 again", update(same).title());
+        assertEquals(State.RUNNING, state("policy"));
+        assertEquals(List.of("1.0.0"), engine.states().get("policy").orElseThrow().earlierVersions(), "it is its own successor, not its predecessor");
+        bundles.stopped.add("policy");
+        engine.enable("policy");
+        assertEquals(State.RUNNING, state("policy"));
+        bundles.installed.put("policy", "1.2.0");
+        engine.enable("policy");
+        assertEquals("1.1.0", bundles.installed.get("policy"));
+    }
+
+    @Test
     void frozenFeatureOfTheAddPathIsNamed() throws Exception {
         bundles.stopped.add("endpoint");
         assertEquals(1, engine.states().missingForAdd().size());
