@@ -98,13 +98,19 @@ public final class LedgerCommand implements ShellCommand {
                 l.switchNanos() / 1000.0, l.outcome(), l.acceptedNanos() / 1e9));
         Columns t = new Columns().row("hook", "in (skbs/segments)", "by " + l.fromEpoch(), "by " + l.toEpoch(), "lost", "hole", "unprocessed", "mixed",
                 "device drops");
+        boolean any = false;
         for (Ledger.Row r : l.rows()) {
             if (r.in() + r.lost() + r.hole() + r.unprocessed() + r.mixed() + r.deviceDrops() != 0) {
+                any = true;
                 t.row(r.hook().text(), n(r.in()) + " / " + n(r.inSegments()), n(r.byOld()), n(r.byNew()), n(r.lost()), n(r.hole()), n(r.unprocessed()),
                         n(r.mixed()), n(r.deviceDrops()));
             }
         }
-        t.print(out, "  ", true);
+        if (any) {
+            t.print(out, "  ", true);
+        } else {
+            out.println("  no hook saw a packet meanwhile");
+        }
         if (!l.carried().isEmpty()) {
             out.println("  state carried over: " + String.join("; ", l.carried()));
         }

@@ -52,13 +52,18 @@ public final class HealthCommand implements ShellCommand {
             return all ? 0 : 1;
         }
         for (NodeHealth n : last) {
-            c.out().printf("%-20s %-16s %s%n", n.node() + (n.local() ? " (localhost)" : ""), n.address() == null ? "-" : n.address().toString(),
-                    n.reachable() ? "OK, RTT=" + n.rtt().toNanos() / 1000 + "us" : n.problem());
+            c.out().println(line(n));
         }
         if (!all) {
             c.err().println("patchbay health: a node did not answer; its agent may be away, or the network between the nodes is broken");
         }
         return all ? 0 : 1;
+    }
+
+    /** A node's line, here and in {@code status}. */
+    static String line(NodeHealth n) {
+        return String.format("%-20s %-16s %s", n.node() + (n.local() ? " (localhost)" : ""), n.address() == null ? "-" : n.address().toString(),
+                n.reachable() ? "OK, RTT=" + n.rtt().toNanos() / 1000 + "us" : n.problem());
     }
 
     private static JsonArray json(List<NodeHealth> last) {

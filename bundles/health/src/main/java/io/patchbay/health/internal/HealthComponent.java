@@ -121,13 +121,7 @@ public final class HealthComponent implements StatusSource {
         }
         long reachable = nodes.stream().filter(NodeHealth::reachable).count();
         Instant at = nodes.stream().map(NodeHealth::at).max(Comparator.naturalOrder()).orElseThrow().truncatedTo(ChronoUnit.SECONDS);
-        List<String> details = new ArrayList<>();
-        for (NodeHealth n : nodes) {
-            if (verbose || !n.reachable()) {
-                details.add("  " + n.node() + (n.local() ? " (localhost)" : "") + "   " + (n.address() == null ? "-" : n.address()) + "   "
-                        + (n.reachable() ? "OK, RTT=" + n.rtt().toNanos() / 1000 + "us" : n.problem()));
-            }
-        }
+        List<String> details = nodes.stream().filter(n -> verbose || !n.reachable()).map(n -> "  " + HealthCommand.line(n)).toList();
         // An unreachable node is news of the cluster, not a fault of this agent.
         return List.of(daemon, new StatusRow(StatusRow.Order.CLUSTER_HEALTH, "Cluster health",
                 List.of(reachable + "/" + nodes.size() + " reachable", "(" + at + ")"), details, true,
