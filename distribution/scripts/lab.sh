@@ -233,7 +233,7 @@ lab_up() {
     echo
     "$client" --lab "$lab" -n node1 status || true
     echo
-    "$client" --lab "$lab" -n node1 service list
+    "$client" --lab "$lab" -n node1 service list || true
     echo
     lab_connectivity
 }
@@ -303,6 +303,10 @@ LIST
     echo
     local node
     for node in "${lab_nodes[@]}"; do
+        if ! "$client" --lab "$lab" -n "$node" feature list -o json | jq -e 'any(.[]; .name == "hubble" and .state != "Disabled")' >/dev/null; then
+            echo "Flows of $node are not seen: it is without hubble (patchbay -n $node feature add hubble)"
+            continue
+        fi
         echo "Flows seen by $node:"
         "$client" --lab "$lab" -n "$node" hubble observe --since "$since" --pod "$client1" --last 100 -o table
         echo

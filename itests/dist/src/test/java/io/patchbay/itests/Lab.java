@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -43,10 +44,12 @@ final class Lab implements AutoCloseable {
 
     final String name;
     private final String[] options;
+    private final Map<String, String> environment;
     private Path directory;
 
-    private Lab(String name, String[] options) {
+    private Lab(String name, Map<String, String> environment, String[] options) {
         this.name = name;
+        this.environment = environment;
         this.options = options;
     }
 
@@ -57,18 +60,29 @@ final class Lab implements AutoCloseable {
         return lab;
     }
 
+    /** The same, with another distribution than the others. */
+    static Lab upWith(Path distribution, String name) {
+        Lab lab = of(Map.of("PATCHBAY_DISTRIBUTION", distribution.toString()), name);
+        lab.start().ok();
+        return lab;
+    }
+
     /** One that is not started yet; leftovers of its name are removed. */
     static Lab of(String name, String... options) {
+        return of(Map.of(), name, options);
+    }
+
+    private static Lab of(Map<String, String> environment, String name, String... options) {
         if (!name.startsWith("pbt-")) {
             throw new IllegalArgumentException("labs of tests are called pbt-…, not " + name);
         }
-        Lab lab = new Lab(name, options);
+        Lab lab = new Lab(name, environment, options);
         lab.sweep();
         return lab;
     }
 
     Run.Result start() {
-        Run.Result r = Run.of(command(Stream.concat(Stream.of("lab", "up", "--no-check"), Arrays.stream(options)).toArray(String[]::new)), Map.of("PATCHBAY_NO_BUILD", "1"), "", UP);
+        Run.Result r = Run.of(command(Stream.concat(Stream.of("lab", "up", "--no-check"), Arrays.stream(options)).toArray(String[]::new)), with("PATCHBAY_NO_BUILD", "1"), "", UP);
         if (r.exit() == 0) {
             directory = Path.of(status().getString("directory"));
         }
@@ -118,7 +132,13 @@ final class Lab implements AutoCloseable {
     }
 
     Run.Result patchbay(String... words) {
-        return Run.of(command(words), Map.of(), "", Duration.ofSeconds(120));
+        return Run.of(command(words), environment, "", Duration.ofSeconds(120));
+    }
+
+    private Map<String, String> with(String key, String value) {
+        Map<String, String> all = new HashMap<>(environment);
+        all.put(key, value);
+        return all;
     }
 
     Run.Result on(String node, String... words) {
