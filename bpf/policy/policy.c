@@ -20,12 +20,9 @@ struct pb_finding {
     bool allowed;
 };
 
-/* One probe; true ends the search: a deny decides. Of several allows the last found stays, so probes go from wide to narrow. */
-static __always_inline bool pb_probe(struct pb_policy_key *k, __u8 match, struct pb_finding *f)
+/* True ends the search: a deny decides. Of several allows the last found stays, so probes go from wide to narrow. */
+static __always_inline bool pb_found(const struct pb_policy_value *v, __u8 match, struct pb_finding *f)
 {
-    struct pb_policy_value *v = bpf_map_lookup_elem(&policy, k);
-    if (!v)
-        return false;
     f->cookie = v->cookie;
     f->match = match;
     if (v->deny) {
@@ -36,11 +33,34 @@ static __always_inline bool pb_probe(struct pb_policy_key *k, __u8 match, struct
     return false;
 }
 
-static __always_inline bool pb_probe_port(struct pb_policy_key *k, __u8 direction, __u16 port, int bits, __u8 match, struct pb_finding *f)
+static __always_inline bool pb_is_member(__u32 set, __u32 identity)
+{
+    struct pb_policy_set *s = bpf_map_lookup_elem(&policy_sets, &set);
+    return s && (PB_READ_ONCE(s->members[identity / 64 % (PB_POLICY_PODS / 64)]) >> (identity % 64) & 1);
+}
+
+/* One shape of one peer. `sets`: the peer is an identity, and may be in a set. */
+static __always_inline bool pb_probe(struct pb_policy_key *k, bool sets, __u8 match, struct pb_finding *f)
+{
+    if (sets && k->peer < PB_POLICY_PODS) {
+        __u32 identity = k->peer;
+        k->peer = PB_POLICY_SET;
+        struct pb_policy_value *v = bpf_map_lookup_elem(&policy, k);
+        k->peer = identity;
+        if (v && pb_is_member(v->set, identity))
+            return pb_found(v, match, f);
+        if (v && v->alone)
+            return false;
+    }
+    struct pb_policy_value *v = bpf_map_lookup_elem(&policy, k);
+    return v ? pb_found(v, match, f) : false;
+}
+
+static __always_inline bool pb_probe_port(struct pb_policy_key *k, bool sets, __u8 direction, __u16 port, int bits, __u8 match, struct pb_finding *f)
 {
     k->bits = direction | bits;
     k->port = bits ? port & (__u16)(0xffffu << (16 - bits)) : 0;
-    return pb_probe(k, match, f);
+    return pb_probe(k, sets, match, f);
 }
 
 /* The shapes with some of the port's bits. Rare. */
@@ -53,30 +73,32 @@ PB_FUNCTION int pb_probe_ranges(const struct pb_policy_key *peer, __u32 shapes, 
     __u8 direction = k.bits & PB_POLICY_EGRESS;
 #pragma clang loop unroll(disable)
     for (int bits = 1; bits < 16; bits++)
-        if ((shapes & (1u << bits)) && pb_probe_port(&k, direction, port, bits, match, f))
+        if ((shapes & (1u << bits)) && pb_probe_port(&k, shapes & PB_SHAPE_SETS, direction, port, bits, match, f))
             return true;
     return false;
 }
 
 /* All shapes that occur for one kind of peer. Ranges are rare: without them three tests suffice. */
 static __always_inline bool pb_probe_peer(struct pb_policy_key *k, __u32 shapes, __u8 direction, __u8 proto, __u16 port,
-                                          bool anyone, struct pb_finding *f)
+                                          enum pb_policy_peer kind, struct pb_finding *f)
 {
+    bool anyone = kind == PB_PEER_ANY;
+    bool sets = kind == PB_PEER_IDENTITY && (shapes & PB_SHAPE_SETS);
     if (shapes & PB_SHAPE_ANY_PROTO) {
         k->proto = 0;
         k->bits = direction;
         k->port = 0;
-        if (pb_probe(k, anyone ? PB_MATCH_ALL : PB_MATCH_L3_ONLY, f))
+        if (pb_probe(k, sets, anyone ? PB_MATCH_ALL : PB_MATCH_L3_ONLY, f))
             return true;
     }
     k->proto = proto;
-    if ((shapes & 1) && pb_probe_port(k, direction, port, 0, anyone ? PB_MATCH_PROTO_ONLY : PB_MATCH_L3_PROTO, f))
+    if ((shapes & 1) && pb_probe_port(k, sets, direction, port, 0, anyone ? PB_MATCH_PROTO_ONLY : PB_MATCH_L3_PROTO, f))
         return true;
     __u8 match = anyone ? PB_MATCH_L4_ONLY : PB_MATCH_L3_L4;
     k->bits = direction;
     if ((shapes & 0xfffe) && pb_probe_ranges(k, shapes, port, match, f))
         return true;
-    return (shapes & (1u << 16)) && pb_probe_port(k, direction, port, 16, match, f);
+    return (shapes & (1u << 16)) && pb_probe_port(k, sets, direction, port, 16, match, f);
 }
 
 /* A pod's own service may lead back to the pod: it always reaches itself. */
@@ -196,16 +218,16 @@ static __always_inline int pb_judge(struct __sk_buff *skb, struct pb_scratch *s,
     struct pb_finding f;
     pb_memset(&f, 0, sizeof(f));
 
-    bool done = pb_probe_peer(&k, d->any_shapes, direction, s->proto, port, true, &f);
+    bool done = pb_probe_peer(&k, d->any_shapes, direction, s->proto, port, PB_PEER_ANY, &f);
     __u32 shapes = d->class_shapes;
     if (!done && shapes) {
         k.peer = pb_class_of(egress ? &s->daddr : &s->saddr, identity, egress);
         if (k.peer)
-            done = pb_probe_peer(&k, shapes, direction, s->proto, port, false, &f);
+            done = pb_probe_peer(&k, shapes, direction, s->proto, port, PB_PEER_CLASS, &f);
     }
     if (!done && identity) {
         k.peer = identity;
-        pb_probe_peer(&k, d->identity_shapes, direction, s->proto, port, false, &f);
+        pb_probe_peer(&k, d->identity_shapes, direction, s->proto, port, PB_PEER_IDENTITY, &f);
     }
 
     s->policy_cookie = f.cookie;

@@ -1,8 +1,6 @@
 package io.patchbay.policy.internal;
 
 import io.patchbay.api.cluster.policy.Direction;
-import io.patchbay.api.datapath.MapHandle;
-import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.endpoint.Endpoint;
 import io.patchbay.api.endpoint.Endpoints;
 import io.patchbay.api.identity.Identities;
@@ -13,13 +11,11 @@ import io.patchbay.api.shell.ShellContext;
 import io.patchbay.api.shell.TextTable;
 import io.patchbay.api.shell.UsageException;
 import io.patchbay.policy.internal.kernel.KernelTables.Dir;
-import io.patchbay.policy.internal.kernel.PolicyCodec;
 import io.patchbay.policy.internal.table.PolicyEntry;
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -115,12 +111,7 @@ public final class BpfPolicyGetCommand implements ShellCommand {
     }
 
     private Map<Integer, List<PolicyEntry>> tables() {
-        MapHandle map = policy.entries();
-        PolicyCodec codec = policy.codec();
-        Map<Integer, List<PolicyEntry>> tables = new HashMap<>();
-        for (Map.Entry<Struct, Struct> e : map.entries().entrySet()) {
-            tables.computeIfAbsent(codec.table(e.getKey()), t -> new ArrayList<>()).add(codec.entry(e.getKey(), e.getValue()));
-        }
+        Map<Integer, List<PolicyEntry>> tables = policy.reader().tables();
         tables.values().forEach(l -> l.sort(Comparator.comparing(PolicyEntry::direction).thenComparing(e -> !e.deny())
                 .thenComparing(PolicyEntry::peer, Integer::compareUnsigned).thenComparingInt(PolicyEntry::protocol).thenComparingInt(PolicyEntry::port)));
         return tables;

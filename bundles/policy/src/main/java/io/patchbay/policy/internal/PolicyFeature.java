@@ -10,8 +10,6 @@ import io.patchbay.api.cluster.policy.Direction;
 import io.patchbay.api.cluster.policy.PolicyObject;
 import io.patchbay.api.datapath.Grace;
 import io.patchbay.api.datapath.MapFullException;
-import io.patchbay.api.datapath.MapHandle;
-import io.patchbay.api.datapath.Struct;
 import io.patchbay.api.endpoint.Endpoint;
 import io.patchbay.api.endpoint.EndpointStep;
 import io.patchbay.api.endpoint.Endpoints;
@@ -34,7 +32,7 @@ import io.patchbay.policy.internal.control.PolicyControl;
 import io.patchbay.policy.internal.control.PolicyControl.InForce;
 import io.patchbay.policy.internal.evaluator.Cluster;
 import io.patchbay.policy.internal.kernel.KernelTables;
-import io.patchbay.policy.internal.kernel.PolicyCodec;
+import io.patchbay.policy.internal.kernel.TableReader;
 import io.patchbay.policy.internal.model.PolicyOptions;
 import io.patchbay.policy.internal.model.RuleOrigin;
 import io.patchbay.policy.internal.table.Cookies;
@@ -107,7 +105,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
     private volatile long refused;
     private volatile String problem = "";
     private volatile String summary = "";
-    private volatile int used;
+    private volatile Room room;
     private volatile long failures;
 
     @Activate
@@ -127,10 +125,10 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         this.scope = runtime.scope("policy");
         this.executor = scope.executor();
         this.controller = scope.closing(controllers.register("policy-tables"));
-        this.kernel = new KernelTables(runtime.map("policy"), runtime.map("policy_dirs"), runtime.map("policy_known"), runtime.map("policy_select"), runtime.map("policy_sealed"), grace, options.sctp());
+        this.kernel = new KernelTables(runtime.map("policy"), runtime.map("policy_sets"), runtime.map("policy_dirs"), runtime.map("policy_known"), runtime.map("policy_select"), runtime.map("policy_sealed"), grace, options.sctp());
         this.cookies = new Cookies(kernel.lastCookie());
         this.control = new PolicyControl(new Node(), executor, kernel, options, cookies, ipcache.classes());
-        this.used = kernel.used();
+        this.room = room();
     }
 
     private static PolicyOptions options(Map<String, String> config) {
@@ -161,7 +159,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
                     failed(e);
                     return CompletableFuture.failedFuture(e);
                 } finally {
-                    used = kernel.used();
+                    room = room();
                 }
             }
         }));
@@ -283,7 +281,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
             failed(e);
             new Node().wakeLater();
         } finally {
-            used = kernel.used();
+            room = room();
         }
     }
 
@@ -369,7 +367,7 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
 
         @Override
         public void changed(Throwable error) {
-            used = kernel.used();
+            room = room();
             summary = control.describe();
             if (error != null) {
                 failed(error);
@@ -410,20 +408,12 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
 
     /** A class as the directory in force has it, read from the kernel. */
     Optional<KernelTables.Dir> dir(int policyId) {
-        MapHandle dirs = runtime.map("policy_dirs");
-        int classes = dirs.maxEntries() / 2;
-        if (policyId <= 0 || policyId >= classes) return Optional.empty();
-        MapHandle select = runtime.map("policy_select");
-        long copy = select.lookup(new Struct(select.key())).map(s -> s.get("") & 1).orElse(0L);
-        return dirs.lookup(new Struct(dirs.key()).set("", copy * classes + policyId)).map(codec()::dir).filter(d -> d.table() != 0);
+        return reader().dir(policyId);
     }
 
-    MapHandle entries() {
-        return runtime.map("policy");
-    }
-
-    PolicyCodec codec() {
-        return new PolicyCodec(entries().key(), entries().value(), runtime.map("policy_dirs").value());
+    /** What the kernel has. */
+    TableReader reader() {
+        return new TableReader(runtime.map("policy"), runtime.map("policy_sets"), runtime.map("policy_dirs"), runtime.map("policy_select"));
     }
 
     @Override
@@ -458,12 +448,16 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         return new Changes(control.inForce().revision(), failures);
     }
 
-    int usedEntries() {
-        return used;
+    /** What the tables take of the maps. */
+    record Room(int entries, int entryCapacity, int sets, int setCapacity) {
     }
 
-    int capacity() {
-        return kernel.capacity();
+    private Room room() {
+        return new Room(kernel.used(), kernel.capacity(), kernel.usedSets(), kernel.setCapacity());
+    }
+
+    Room taken() {
+        return room;
     }
 
     /** Why the last change could not be put in force; empty if it could. */
@@ -484,14 +478,16 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
         List<StatusRow> rows = new ArrayList<>(List.of(hostRow()));
         if (!verbose && problem.isEmpty()) return rows;
         InForce now = control.inForce();
+        Room taken = room;
         String text = now.revision() == 0 ? "waiting for the cluster's state" : "revision " + now.revision() + ", " + now.policies().size() + " policies";
         List<String> details = new ArrayList<>();
         List<String> waiting = notInForce();
         if (!problem.isEmpty()) details.add("  last good tables stay in force: " + problem);
         for (String object : waiting) details.add("  not in force: " + object);
         if (verbose && !summary.isEmpty()) details.add("  " + summary);
-        rows.add(new StatusRow(ROW, "Policy", List.of(problem.isEmpty() ? "Ok" : "Failing", text, used + "/" + kernel.capacity() + " entries"), details,
-                problem.isEmpty(), Map.of("revision", now.revision(), "policies", now.policies().size(), "entries", used, "capacity", kernel.capacity(),
+        rows.add(new StatusRow(ROW, "Policy", List.of(problem.isEmpty() ? "Ok" : "Failing", text, taken.entries + "/" + taken.entryCapacity + " entries",
+                taken.sets + "/" + taken.setCapacity + " sets of peers"), details,
+                problem.isEmpty(), Map.of("revision", now.revision(), "policies", now.policies().size(), "entries", taken.entries, "capacity", taken.entryCapacity, "peerSets", taken.sets,
                         "mode", options.mode().name().toLowerCase(Locale.ROOT), "audit", audit, "problem", problem, "notInForce", waiting,
                         "changesThatDidNotFit", refused)));
         return rows;

@@ -30,6 +30,7 @@ public final class PolicyMetrics implements MetricSource {
         PolicyFeature.Changes changes = policy.changes();
         Map<String, Integer> enforcement = new TreeMap<>(Map.of("none", 0, "ingress", 0, "egress", 0, "both", 0));
         for (Endpoint e : endpoints.list()) enforcement.merge(enforcement(e), 1, Integer::sum);
+        PolicyFeature.Room taken = policy.taken();
         return List.of(
                 Metric.gauge("cilium_policy", "Policies whose tables are in force", now.policies().size()),
                 Metric.gauge("cilium_policy_max_revision", "Revision of the policies in force", now.revision()),
@@ -39,7 +40,8 @@ public final class PolicyMetrics implements MetricSource {
                         enforcement.entrySet().stream().map(e -> Metric.sample("enforcement", e.getKey(), e.getValue())).toList()),
                 Metric.gauge("patchbay_policy_not_in_force", "Policies of the cluster that the tables in force don't have as they are now", policy.notInForce().size()),
                 Metric.gauge("cilium_bpf_map_pressure", "How full a map is, from 0 to 1",
-                        List.of(Metric.sample("map_name", "policy", (double) policy.usedEntries() / policy.capacity()))));
+                        List.of(Metric.sample("map_name", "policy", (double) taken.entries() / taken.entryCapacity()),
+                                Metric.sample("map_name", "policy_sets", (double) taken.sets() / taken.setCapacity()))));
     }
 
     private String enforcement(Endpoint e) {

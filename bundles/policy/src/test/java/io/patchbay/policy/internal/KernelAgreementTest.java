@@ -14,7 +14,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** What {@link AgreementTest} asks of the compiled tables, asked of the real programs: each side of each connection is a packet, as in {@link VectorTest}. */
+/** What {@link AgreementTest} asks of the compiled tables, asked of the real programs: each side of each connection is a packet, as in {@link VectorTest}; in every other world with sets of peers. */
 @Tag("root")
 class KernelAgreementTest {
     private static final int WORLDS = Integer.getInteger("patchbay.fuzz.worlds", 40);
@@ -48,7 +48,7 @@ class KernelAgreementTest {
                 Evaluator evaluator = new Evaluator(world.options, world.policies, world.groups, world.cluster);
                 CompiledCluster compiled = new CompiledCluster(world.options, world.policies, world.groups, world.cluster);
                 List<Connection> connections = Stream.generate(() -> possible(world)).limit(CONNECTIONS).toList();
-                List<Integer> actual = compiled.verdictsBy(kernel.with(world.options), connections);
+                List<Integer> actual = compiled.verdictsBy(kernel.with(world.options, i % 2 == 0 ? 1 : Integer.MAX_VALUE), connections);
                 for (int c = 0; c < CONNECTIONS; c++) {
                     TraceResult trace = evaluator.evaluate(connections.get(c));
                     assertEquals(trace.reason(), actual.get(c), () -> "seed " + seed + "\n" + world.options + "\n" + world.policies + "\n" + world.cluster + "\n"
@@ -56,6 +56,7 @@ class KernelAgreementTest {
                     verdicts.merge(trace.reason(), 1, Integer::sum);
                 }
             }
+            assertTrue(kernel.sets() > 0, "some tables had sets of peers");
             assertTrue(kernel.packets() > WORLDS * CONNECTIONS, () -> "only " + kernel.packets() + " packets");
         }
         for (int reason : new int[] {0, 133, 181}) {

@@ -25,14 +25,21 @@ final class KernelJudge implements AutoCloseable {
     /** Whose tables the kernel has, with how many classes. */
     private NodeView inKernel;
     private int classes;
+    private int fewest;
+    private int sets;
 
-    /** Other options: another writer on the same maps, which adopts what the one before left, as a restarted agent does. */
-    CompiledCluster.Judge with(PolicyOptions options) {
-        if (!options.equals(written)) {
-            writer = programs.tables(options.sctp());
-            written = options;
+    /**
+     * Another size of sets, or SCTP or not: another writer on the same maps, which adopts what the one before left, as a restarted agent does.
+     *
+     * @param fewest how many peers make a set
+     */
+    CompiledCluster.Judge with(PolicyOptions options, int fewest) {
+        if (writer == null || options.sctp() != written.sctp() || fewest != this.fewest) {
+            writer = programs.tables(options.sctp(), fewest);
+            this.fewest = fewest;
             inKernel = null;
         }
+        written = options;
         KernelTables tables = writer;
         return (view, subjectClass, subject, peer, direction, c) -> judge(tables, view, subjectClass, subject, peer, direction, c);
     }
@@ -74,6 +81,7 @@ final class KernelJudge implements AutoCloseable {
         tables.knowOnly(known);
         tables.discard(retired);
         tables.discard(tables.leftovers());
+        sets = Math.max(sets, tables.usedSets());
         inKernel = view;
         classes = view.classes.size();
     }
@@ -82,6 +90,11 @@ final class KernelJudge implements AutoCloseable {
         int[] ids = view.lookup(a);
         programs.address(a, ids[0], ids[1]);
         return ids[0];
+    }
+
+    /** The most sets of peers that were in the kernel at once. */
+    int sets() {
+        return sets;
     }
 
     int packets() {

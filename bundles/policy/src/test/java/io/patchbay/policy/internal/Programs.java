@@ -166,7 +166,12 @@ final class Programs implements AutoCloseable {
 
     /** The tables in these maps, as an agent that starts finds them. */
     KernelTables tables(boolean sctp) {
-        return new KernelTables(map("policy"), map("policy_dirs"), map("policy_known"), map("policy_select"), map("policy_sealed"), Rcu::grace, sctp);
+        return tables(sctp, 64);
+    }
+
+    /** @param fewest how many peers make a set: 1 makes sets of all pods' identities, a large number none */
+    KernelTables tables(boolean sctp, int fewest) {
+        return new KernelTables(map("policy"), map("policy_sets"), map("policy_dirs"), map("policy_known"), map("policy_select"), map("policy_sealed"), Rcu::grace, sctp, fewest);
     }
 
     // ---- what the programs know ------------------------------------------------------------------------------------

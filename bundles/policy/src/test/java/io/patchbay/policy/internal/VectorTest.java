@@ -43,7 +43,7 @@ import org.junit.jupiter.api.TestFactory;
 
 /**
  * The vectors of policy-vectors.yaml, through the evaluator, through the compiled tables, and through the real programs: each side of each connection is
- * a packet at the hook of the pod, with the tables of the pod's node in the kernel.
+ * a packet at the hook of the pod, with the tables of the pod's node in the kernel; once without sets of peers, once with a set wherever there can be one.
  */
 @Tag("root")
 class VectorTest {
@@ -71,10 +71,12 @@ class VectorTest {
     List<DynamicTest> vectors() throws Exception {
         List<?> list = read();
         List<DynamicTest> tests = new ArrayList<>();
-        for (Object o : list) {
-            Map<?, ?> vector = (Map<?, ?>) o;
-            String name = "vector " + vector.get("id");
-            tests.add(DynamicTest.dynamicTest(name, () -> run(vector)));
+        for (int fewest : new int[] {Integer.MAX_VALUE, 1}) {
+            for (Object o : list) {
+                Map<?, ?> vector = (Map<?, ?>) o;
+                String name = "vector " + vector.get("id") + (fewest == 1 ? ", sets of peers" : "");
+                tests.add(DynamicTest.dynamicTest(name, () -> run(vector, fewest)));
+            }
         }
         Set<Integer> ids = list.stream().map(o -> Integer.parseInt(((Map<?, ?>) o).get("id").toString().split(" ")[0]))
                 .collect(Collectors.toSet());
@@ -82,7 +84,7 @@ class VectorTest {
         return tests;
     }
 
-    private static void run(Map<?, ?> vector) {
+    private static void run(Map<?, ?> vector, int fewest) {
         List<PolicyObject> policies = policies((List<?>) vector.get("policies"));
         Assumptions.assumeFalse(vector.containsKey("waiting"), () -> "waiting: " + vector.get("waiting"));
         PolicyOptions options = PolicyOptions.DEFAULTS.withSctp(vector.containsKey("sctp")).withHostFirewall(vector.containsKey("hostFirewall"));
@@ -96,23 +98,23 @@ class VectorTest {
             String cilium = parts[parts.length - 1];
             String verdict = hasCilium ? parts[parts.length - 3] : cilium;
             Connection connection = connection(line);
-            check(line, options, policies, cluster, connection, verdict, vector.containsKey("audit"));
+            check(line, options, policies, cluster, connection, verdict, vector.containsKey("audit"), fewest);
             // a vector that names no other verdict for Cilium's way must have the same one there; named ports are not part of that option
             check(line + " (Cilium's way)", options.withCiliumNetworkPolicy(true), policies, cluster, connection, hasCilium ? cilium : verdict,
-                    vector.containsKey("audit"));
+                    vector.containsKey("audit"), fewest);
         }
         assertTrue(!((List<?>) vector.get("conns")).isEmpty(), "a vector without connections proves nothing");
     }
 
     private static void check(String line, PolicyOptions options, List<PolicyObject> policies, Cluster cluster, Connection connection,
-            String verdict, boolean audit) {
+            String verdict, boolean audit, int fewest) {
         int expected = verdict.equals("A") ? 0 : Integer.parseInt(verdict.substring(1));
         if (audit) expected = 133; // what the table must say for the datapath to report AUDIT and let it pass
         TraceResult trace = new Evaluator(options, policies, List.of(), cluster).evaluate(connection);
         assertEquals(expected, trace.reason(), () -> "evaluator: " + line + "\n" + trace.render());
         CompiledCluster compiled = new CompiledCluster(options, policies, List.<CidrGroup>of(), cluster);
         assertEquals(expected, compiled.verdict(connection), () -> "compiled: " + line + "\n" + trace.render());
-        assertEquals(expected, compiled.verdictBy(kernel.with(options), connection), () -> "kernel: " + line + "\n" + trace.render());
+        assertEquals(expected, compiled.verdictBy(kernel.with(options, fewest), connection), () -> "kernel: " + line + "\n" + trace.render());
     }
 
     // ---- reading ---------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ final class WholeNode implements AutoCloseable {
     }
 
     KernelTables tables(boolean sctp) {
-        return new KernelTables(map("policy"), map("policy_dirs"), map("policy_known"), map("policy_select"), map("policy_sealed"), Rcu::grace, sctp);
+        return new KernelTables(map("policy"), map("policy_sets"), map("policy_dirs"), map("policy_known"), map("policy_select"), map("policy_sealed"), Rcu::grace, sctp);
     }
 
     /** What is attached at a device of this hook. */

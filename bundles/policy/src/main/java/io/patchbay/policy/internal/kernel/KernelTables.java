@@ -7,6 +7,8 @@ import io.patchbay.api.datapath.MapFullException;
 import io.patchbay.api.datapath.MapHandle;
 import io.patchbay.api.datapath.Struct;
 import io.patchbay.policy.internal.compile.TableDelta;
+import io.patchbay.policy.internal.kernel.PeerSets.Column;
+import io.patchbay.policy.internal.kernel.PeerSets.PeerSet;
 import io.patchbay.policy.internal.table.DirectionTable;
 import io.patchbay.policy.internal.table.DirectionTable.PeerKind;
 import io.patchbay.policy.internal.table.PolicyEntry;
@@ -16,6 +18,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -36,9 +39,11 @@ public final class KernelTables {
 
         /** PB_SHAPE_DENY_LABELS. */
         private static final int DENY_LABELS = 1 << 24;
+        /** PB_SHAPE_SETS. */
+        private static final int SETS = 1 << 25;
 
-        static Side of(DirectionTable t) {
-            return new Side(t.enforced(), t.shapes(PeerKind.IDENTITY) | (t.deniesLabels() ? DENY_LABELS : 0), t.shapes(PeerKind.CLASS), t.shapes(PeerKind.ANY));
+        static Side of(DirectionTable t, boolean sets) {
+            return new Side(t.enforced(), t.shapes(PeerKind.IDENTITY) | (t.deniesLabels() ? DENY_LABELS : 0) | (sets ? SETS : 0), t.shapes(PeerKind.CLASS), t.shapes(PeerKind.ANY));
         }
 
         Side or(Side o) {
@@ -55,6 +60,7 @@ public final class KernelTables {
 
     private final MapHandle entries;
     private final MapHandle dirs;
+    private final PeerSets peerSets;
     private final KnownPeers known;
     private final InForce inForce;
     private final Grace grace;
@@ -68,6 +74,8 @@ public final class KernelTables {
     private final Map<Integer, PolicyMap> tables = new HashMap<>();
     /** Tables that were there before. */
     private final Map<Integer, List<Struct>> adopted = new HashMap<>();
+    /** The sets of all tables. */
+    private final Map<Integer, Map<Column, PeerSet>> sets = new HashMap<>();
     private final int lastCookie;
     private int used;
     private int nextTable = 1;
@@ -76,7 +84,12 @@ public final class KernelTables {
     private volatile long flips;
 
     /** @param sctp whether SCTP is a known protocol */
-    public KernelTables(MapHandle entries, MapHandle dirs, MapHandle known, MapHandle select, MapHandle sealed, Grace grace, boolean sctp) {
+    public KernelTables(MapHandle entries, MapHandle sets, MapHandle dirs, MapHandle known, MapHandle select, MapHandle sealed, Grace grace, boolean sctp) {
+        this(entries, sets, dirs, known, select, sealed, grace, sctp, PeerSets.FEWEST);
+    }
+
+    /** @param fewest how many peers make a set */
+    public KernelTables(MapHandle entries, MapHandle sets, MapHandle dirs, MapHandle known, MapHandle select, MapHandle sealed, Grace grace, boolean sctp, int fewest) {
         this.entries = entries;
         this.dirs = dirs;
         this.grace = grace;
@@ -84,6 +97,7 @@ public final class KernelTables {
         this.capacity = entries.maxEntries();
         this.classes = dirs.maxEntries() / 2;
         this.codec = new PolicyCodec(entries.key(), entries.value(), dirs.value());
+        this.peerSets = new PeerSets(sets, fewest);
         this.known = new KnownPeers(known);
         this.inForce = new InForce(select, sealed);
         dirs.entries().forEach((k, v) -> {
@@ -97,6 +111,7 @@ public final class KernelTables {
         for (Map.Entry<Struct, Struct> e : entries.entries().entrySet()) {
             int table = codec.table(e.getKey());
             adopted.computeIfAbsent(table, t -> new ArrayList<>()).add(e.getKey());
+            if (codec.isSet(e.getKey())) this.sets.computeIfAbsent(table, t -> new HashMap<>()).put(codec.column(e.getKey()), codec.set(e.getValue(), peerSets));
             nextTable = Math.max(nextTable, table + 1);
             cookie = Math.max(cookie, codec.cookie(e.getValue()));
             used++;
@@ -125,6 +140,15 @@ public final class KernelTables {
 
     public int capacity() {
         return capacity;
+    }
+
+    /** Peer sets in the kernel. */
+    public int usedSets() {
+        return peerSets.used();
+    }
+
+    public int setCapacity() {
+        return peerSets.capacity();
     }
 
     /** How often the directory was switched by this object. */
@@ -180,7 +204,11 @@ public final class KernelTables {
     }
 
     private Dir dir(int table, PolicyMap map) {
-        return new Dir(table, flags, Side.of(map.table(Direction.INGRESS)), Side.of(map.table(Direction.EGRESS)));
+        return new Dir(table, flags, side(table, map, Direction.INGRESS), side(table, map, Direction.EGRESS));
+    }
+
+    private Side side(int table, PolicyMap map, Direction direction) {
+        return Side.of(map.table(direction), sets.getOrDefault(table, Map.of()).keySet().stream().anyMatch(c -> c.direction() == direction));
     }
 
     /** A class that no endpoint names yet: nothing is switched, nothing waits. @throws MapFullException when it doesn't fit; then nothing has changed */
@@ -221,12 +249,25 @@ public final class KernelTables {
         room(count);
         Map<Struct, Struct> denies = new LinkedHashMap<>();
         Map<Struct, Struct> allows = new LinkedHashMap<>();
+        Map<Struct, Struct> company = new LinkedHashMap<>();
+        Set<PeerSet> larger = new LinkedHashSet<>();
         delta.add().forEach((id, list) -> {
             Dir dir = copies.get(inForce.copy()).get(id);
             if (dir == null) return;
+            Map<Column, PeerSet> own = sets.getOrDefault(dir.table(), Map.of());
             Side in = Side.OPEN;
             Side out = Side.OPEN;
             for (PolicyEntry e : list) {
+                PeerSet set = own.get(Column.of(e));
+                if (set != null && set.says(e)) {
+                    set.put(e.peer(), true);
+                    larger.add(set);
+                    continue;
+                }
+                if (set != null && set.alone()) {
+                    set.notAlone();
+                    company.put(codec.key(dir.table(), Column.of(e)), codec.value(set));
+                }
                 (e.deny() ? denies : allows).put(codec.key(dir.table(), e), codec.value(e));
                 if (e.direction() == Direction.INGRESS) in = in.or(shape(e));
                 else out = out.or(shape(e));
@@ -234,8 +275,11 @@ public final class KernelTables {
             Dir wider = new Dir(dir.table(), dir.flags(), dir.ingress().or(in), dir.egress().or(out));
             if (!wider.equals(dir)) put(inForce.copy(), id, wider);
         });
+        entries.putAll(company);
+        peerSets.write(larger.stream().filter(PeerSet::deny).toList());
         entries.putAll(denies);
         entries.putAll(allows);
+        peerSets.write(larger.stream().filter(s -> !s.deny()).toList());
         used += denies.size() + allows.size();
         inForce.store(inForce.copy());
     }
@@ -288,11 +332,23 @@ public final class KernelTables {
     /** Removes entries from tables in force, of peers that no packet carries any more. */
     public void remove(TableDelta delta) {
         List<Struct> keys = new ArrayList<>();
+        Set<PeerSet> smaller = new LinkedHashSet<>();
         delta.remove().forEach((id, list) -> {
             Dir dir = copies.get(inForce.copy()).get(id);
-            if (dir != null) for (PolicyEntry e : list) keys.add(codec.key(dir.table(), e));
+            if (dir == null) return;
+            Map<Column, PeerSet> own = sets.getOrDefault(dir.table(), Map.of());
+            for (PolicyEntry e : list) {
+                PeerSet set = own.get(Column.of(e));
+                if (set == null || !set.has(e.peer())) {
+                    keys.add(codec.key(dir.table(), e));
+                    continue;
+                }
+                set.put(e.peer(), false);
+                smaller.add(set);
+            }
         });
-        if (keys.isEmpty()) return;
+        if (keys.isEmpty() && smaller.isEmpty()) return;
+        peerSets.write(smaller);
         entries.deleteAll(keys);
         used -= keys.size();
         inForce.store(inForce.copy());
@@ -301,13 +357,17 @@ public final class KernelTables {
     /** Deletes tables that no packet can ask any more. */
     public void discard(Collection<Integer> retired) {
         for (int table : retired) {
-            List<Struct> keys = adopted.remove(table);
-            PolicyMap map = tables.remove(table);
-            if (keys == null) keys = new ArrayList<>();
-            if (map != null) for (PolicyEntry e : map.entries()) keys.add(codec.key(table, e));
-            if (keys.isEmpty()) continue;
+            Set<Struct> keys = new LinkedHashSet<>(adopted.getOrDefault(table, List.of()));
+            Map<Column, PeerSet> own = sets.getOrDefault(table, Map.of());
+            own.keySet().forEach(c -> keys.add(codec.key(table, c)));
+            PolicyMap map = tables.get(table);
+            if (map != null) single(map, own).forEach(e -> keys.add(codec.key(table, e)));
             entries.deleteAll(keys);
             used -= keys.size();
+            tables.remove(table);
+            adopted.remove(table);
+            sets.remove(table);
+            peerSets.giveBack(own.values());
         }
     }
 
@@ -359,20 +419,41 @@ public final class KernelTables {
         }
     }
 
+    /** What no set stands for. */
+    private static List<PolicyEntry> single(PolicyMap map, Map<Column, PeerSet> own) {
+        if (own.isEmpty()) return map.entries();
+        return map.entries().stream().filter(e -> {
+            PeerSet set = own.get(Column.of(e));
+            return set == null || !set.has(e.peer());
+        }).toList();
+    }
+
     /** Writes tables under numbers of their own. */
     private Map<Integer, Integer> write(Map<Integer, PolicyMap> maps) {
-        room(maps.values().stream().mapToInt(PolicyMap::size).sum());
         Map<Integer, Integer> fresh = new LinkedHashMap<>();
+        Map<Integer, List<PolicyEntry>> single = new HashMap<>();
+        boolean counted = false;
         boolean done = false;
         try {
-            Map<Struct, Struct> batch = new LinkedHashMap<>();
+            int count = 0;
             for (Map.Entry<Integer, PolicyMap> e : maps.entrySet()) {
                 int table = nextTable++;
                 fresh.put(e.getKey(), table);
-                tables.put(table, e.getValue());
-                used += e.getValue().size();
-                for (PolicyEntry entry : e.getValue().entries()) {
-                    batch.put(codec.key(table, entry), codec.value(entry));
+                Map<Column, PeerSet> own = peerSets.take(e.getValue());
+                sets.put(table, own);
+                single.put(table, single(e.getValue(), own));
+                count += own.size() + single.get(table).size();
+            }
+            room(count);
+            fresh.forEach((id, table) -> tables.put(table, maps.get(id)));
+            used += count;
+            counted = true;
+            peerSets.write(fresh.values().stream().flatMap(t -> sets.get(t).values().stream()).toList());
+            Map<Struct, Struct> batch = new LinkedHashMap<>();
+            for (int table : fresh.values()) {
+                sets.get(table).forEach((column, set) -> batch.put(codec.key(table, column), codec.value(set)));
+                for (PolicyEntry e : single.get(table)) {
+                    batch.put(codec.key(table, e), codec.value(e));
                     if (batch.size() == CHUNK) {
                         entries.putAll(batch);
                         batch.clear();
@@ -383,7 +464,8 @@ public final class KernelTables {
             done = true;
             return fresh;
         } finally {
-            if (!done) discard(fresh.values());
+            if (!done && counted) discard(fresh.values());
+            else if (!done) fresh.values().forEach(t -> peerSets.giveBack(sets.remove(t).values()));
         }
     }
 }
