@@ -18,6 +18,9 @@ import java.util.Set;
 
 /** The real programs as judge: puts a node's tables and addresses into the kernel, and sends the packet. */
 final class KernelJudge implements AutoCloseable {
+    /** PB_EP_AUDIT_IN and PB_EP_AUDIT_OUT. */
+    static final int AUDIT = PolicyFeature.AUDIT;
+
     private final Programs programs = new Programs();
     private int packets;
     private KernelTables writer;
@@ -34,6 +37,11 @@ final class KernelJudge implements AutoCloseable {
      * @param fewest how many peers make a set
      */
     CompiledCluster.Judge with(PolicyOptions options, int fewest) {
+        return with(options, fewest, 0);
+    }
+
+    /** @param flags of every endpoint, enum pb_ep_flags */
+    CompiledCluster.Judge with(PolicyOptions options, int fewest, int flags) {
         if (writer == null || options.sctp() != written.sctp() || fewest != this.fewest) {
             writer = programs.tables(options.sctp(), fewest);
             this.fewest = fewest;
@@ -41,10 +49,10 @@ final class KernelJudge implements AutoCloseable {
         }
         written = options;
         KernelTables tables = writer;
-        return (view, subjectClass, subject, peer, direction, c) -> judge(tables, view, subjectClass, subject, peer, direction, c);
+        return (view, subjectClass, subject, peer, direction, c) -> judge(tables, flags, view, subjectClass, subject, peer, direction, c);
     }
 
-    private int judge(KernelTables tables, NodeView view, SubjectClass sc, IpAddress subject, IpAddress peer, Direction direction, Connection c) {
+    private int judge(KernelTables tables, int flags, NodeView view, SubjectClass sc, IpAddress subject, IpAddress peer, Direction direction, Connection c) {
         int policyId = view.classOf(sc);
         if (view != inKernel || view.classes.size() != classes) put(tables, view);
         boolean out = direction == Direction.EGRESS;
@@ -52,12 +60,12 @@ final class KernelJudge implements AutoCloseable {
         byte[] packet = Programs.packet(out ? subject : peer, out ? peer : subject, c.protocol(), port);
         int code;
         if (sc.host()) {
-            programs.host(subject, written.hostFirewall() ? policyId : 0, 0);
+            programs.host(subject, written.hostFirewall() ? policyId : 0, flags);
             code = programs.run(out ? Programs.NETDEV_EGRESS : Programs.NETDEV_INGRESS, packet);
             // behind policy this generation has nothing for the node: what passed meets the end
             if (code == Programs.TO_STACK || code == Programs.LEFT_ALONE) code = Programs.PASSED;
         } else {
-            programs.endpoint(subject, view.lookup(subject)[0], policyId, 0);
+            programs.endpoint(subject, view.lookup(subject)[0], policyId, flags);
             code = programs.run(out ? Programs.POD_EGRESS : Programs.POD_INGRESS, packet);
         }
         packets++;

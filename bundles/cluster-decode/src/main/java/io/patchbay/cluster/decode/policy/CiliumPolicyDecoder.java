@@ -154,7 +154,7 @@ final class CiliumPolicyDecoder implements KindDecoder<PolicyObject> {
         }
         refuse(f, way + "Groups", "the " + way + "Groups rule");
         f.any(way + "Requires").ifPresent(t -> t.problem(way + "Requires was removed from Cilium 1.19; name its requirements in each peer"));
-        if (!deny) refuse(f, "authentication", "authentication");
+        if (!deny) Values.notNull(f, "authentication").ifPresent(CiliumPolicyDecoder::authentication);
         Optional<List<PortMatch>> ports = Values.notNull(f, "toPorts").map(t -> {
             List<PortMatch> all = new ArrayList<>();
             for (Tree entry : t.list()) portRule(entry, deny, all);
@@ -171,6 +171,15 @@ final class CiliumPolicyDecoder implements KindDecoder<PolicyObject> {
             icmps = Optional.empty();
         }
         return new RuleElement(peers.result(item), ports, icmps);
+    }
+
+    /** Mode disabled says that nothing is to be authenticated, which is how it is. */
+    private static void authentication(Tree tree) {
+        Fields f = tree.fields();
+        Tree mode = f.required("mode");
+        String text = mode.oneOf("disabled", "required", "test-always-fail");
+        f.end();
+        if (text.equals("required") || text.equals("test-always-fail")) mode.problem("authentication" + NOT_BUILT);
     }
 
     private static void refuse(Fields f, String field, String what) {

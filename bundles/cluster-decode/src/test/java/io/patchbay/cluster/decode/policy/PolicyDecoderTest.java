@@ -137,13 +137,17 @@ class PolicyDecoderTest {
     }
 
     @Test
-    void whatIsNotBuiltIsRefusedByName() {
+    void whatIsNotBuiltIsRefusedByName() throws DecodeException {
         refused("apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: x}\nspec: {tier: Admin, priority: 1}\n", 2, "kind",
                 "no tiers");
         refused(CNP + "  egress: [{toFQDNs: []}]\n", 6, "spec.egress[0].toFQDNs", "toFQDNs");
         refused(CNP + "  egress: [{toGroups: []}]\n", 6, "spec.egress[0].toGroups", "toGroups");
         refused(CNP + "  ingress: [{fromRequires: []}]\n", 6, "spec.ingress[0].fromRequires", "removed");
-        refused(CNP + "  ingress: [{authentication: {mode: required}}]\n", 6, "spec.ingress[0].authentication", "authentication");
+        refused(CNP + "  ingress: [{authentication: {mode: required}}]\n", 6, "spec.ingress[0].authentication.mode", "authentication is not supported");
+        refused(CNP + "  ingress: [{authentication: {mode: never}}]\n", 6, "spec.ingress[0].authentication.mode", "not one of disabled, required");
+        refused(CNP + "  ingress: [{authentication: {}}]\n", 6, "spec.ingress[0].authentication.mode", "required");
+        refused(CNP + "  ingressDeny: [{authentication: {mode: disabled}}]\n", 6, "spec.ingressDeny[0].authentication", "unknown field");
+        assertEquals(rule(CNP + "  ingress: [{}]\n"), rule(CNP + "  ingress: [{authentication: {mode: disabled}}]\n"), "which is how it is");
         String ports = "  egress:\n  - toPorts:\n    - ports: [{port: \"80\"}]\n";
         refused(CNP + ports + "      listener: {}\n", 9, "spec.egress[0].toPorts[0].listener", "listener");
         refused(CNP + ports + "      serverNames: [a]\n", 9, "spec.egress[0].toPorts[0].serverNames", "serverNames");
