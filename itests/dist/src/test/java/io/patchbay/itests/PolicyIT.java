@@ -270,6 +270,8 @@ class PolicyIT {
         lab.on("node2", "endpoint", "config", guarded.name(), "PolicyAuditMode=Enabled").ok();
         is(REACHED, to, "tcp");
         assertTrue(lab.on("node2", "endpoint", "config", guarded.name()).ok().matches("(?s)PolicyAuditMode +: Enabled\\s*"));
+        Run.Result trace = lab.on("node2", "policy", "trace", "--src", client.name(), "--dst", guarded.name(), "--dport", "8080");
+        assertTrue(trace.failed(1).contains("Note: " + guarded.name() + " is in audit mode: ingress passes all the same"), trace.toString());
         Await.that("the flow says AUDIT", () -> lab.on("node2", "hubble", "observe", "--all", "--verdict", "AUDIT").ok().contains(guarded.name() + ":8080"));
         lab.patchbay("lab", "restart", "node2").ok();
         lab.awaitRunning("node2");

@@ -51,6 +51,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.stream.Stream;
 import org.osgi.framework.BundleContext;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -433,6 +434,12 @@ public final class PolicyFeature implements EndpointStep, PolicyEnforcement, Pol
 
     InForce inForce() {
         return control.inForce();
+    }
+
+    /** Whether it is an endpoint of this node whose denied packets pass in this direction: audit mode. */
+    boolean audits(IpAddress endpoint, Direction direction) {
+        int flag = direction == Direction.INGRESS ? AUDIT_IN : AUDIT_OUT;
+        return Stream.concat(endpoints.list().stream(), endpoints.host().stream()).anyMatch(e -> (e.flags() & flag) != 0 && e.addresses().contains(endpoint));
     }
 
     /** Objects of the cluster that the tables in force don't have, or in another version: those being put in force, or that don't fit. */

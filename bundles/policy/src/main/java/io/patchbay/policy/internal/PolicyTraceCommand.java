@@ -1,5 +1,6 @@
 package io.patchbay.policy.internal;
 
+import io.patchbay.api.cluster.policy.Direction;
 import io.patchbay.api.identity.Identities;
 import io.patchbay.api.net.IpAddress;
 import io.patchbay.api.shell.Options;
@@ -15,6 +16,7 @@ import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObjectBuilder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -47,7 +49,8 @@ public final class PolicyTraceCommand implements ShellCommand {
         return List.of("Usage: policy trace --src END --dst END [--dport 80/TCP]... [-o json]", "",
                 "END is a pod (namespace/name), a node, an address, an identity's number, or a label list (k8s:app=web,...).",
                 "The destination is the one after service translation. --dport: 80/TCP, 53/UDP, icmp/8; TCP if no protocol is given, 80/TCP by default.",
-                "Judged by the rules in force on this node. Exit status 0 if all are allowed, 1 if one is denied.");
+                "Judged by the rules in force on this node; a note says if an endpoint of this node is in audit mode, where what is denied passes.",
+                "Exit status 0 if all are allowed, 1 if one is denied.");
     }
 
     @Override
@@ -77,18 +80,29 @@ public final class PolicyTraceCommand implements ShellCommand {
         for (Connection c : connections) {
             TraceResult result = evaluator.evaluate(c);
             allowed &= result.allowed();
-            if (json) all.add(json(result));
-            else context.out().println(result.render());
+            if (json) {
+                all.add(json(result));
+                continue;
+            }
+            context.out().println(result.render());
+            for (TraceResult.Side side : List.of(result.source(), result.target()).stream().flatMap(Optional::stream).toList()) {
+                if (audits(c, side)) context.out().println("Note: " + side.subject() + " is in audit mode: " + side.direction().text() + " passes all the same\n");
+            }
         }
         if (json) context.out().println(PolicyGetCommand.pretty(all.build()));
         return allowed ? 0 : 1;
     }
 
-    private static JsonObjectBuilder json(TraceResult r) {
+    /** Whether what this side denies passes on this node. */
+    private boolean audits(Connection c, TraceResult.Side side) {
+        return !side.allowed() && policy.audits(side.direction() == Direction.INGRESS ? c.destination() : c.source(), side.direction());
+    }
+
+    private JsonObjectBuilder json(TraceResult r) {
         JsonObjectBuilder o = Json.createObjectBuilder().add("connection", r.connection().toString()).add("allowed", r.allowed()).add("reason", r.reason())
                 .add("skip", r.skip());
-        r.source().ifPresent(s -> o.add("egress", json(s)));
-        r.target().ifPresent(s -> o.add("ingress", json(s)));
+        r.source().ifPresent(s -> o.add("egress", json(s).add("audit", audits(r.connection(), s))));
+        r.target().ifPresent(s -> o.add("ingress", json(s).add("audit", audits(r.connection(), s))));
         return o;
     }
 
