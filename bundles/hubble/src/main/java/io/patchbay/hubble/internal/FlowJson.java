@@ -78,7 +78,7 @@ final class FlowJson {
         return o.add("Summary", FlowText.summary(f));
     }
 
-    /** The labels are those that Cilium gives the rules of an object. The object's revision at that time is not kept. */
+    /** The labels are those that Cilium gives the rules of an object, and one that says which of them decided. The object's revision at that time is not kept. */
     private JsonObjectBuilder policy(PolicyRules.Rule r) {
         JsonObjectBuilder o = json.createObjectBuilder().add("name", r.name());
         if (!r.namespace().isEmpty()) o.add("namespace", r.namespace());
@@ -89,6 +89,7 @@ final class FlowJson {
             labels.add("k8s:io.cilium.k8s.policy.derived-from=" + r.kind()).add("k8s:io.cilium.k8s.policy.name=" + r.name());
             if (!r.namespace().isEmpty()) labels.add("k8s:io.cilium.k8s.policy.namespace=" + r.namespace());
             if (!r.uid().isEmpty()) labels.add("k8s:io.cilium.k8s.policy.uid=" + r.uid());
+            labels.add("patchbay:decided-by=" + r.text());
         }
         o.add("labels", labels);
         if (!r.kind().isEmpty()) o.add("kind", r.kind());

@@ -120,7 +120,8 @@ class FormatsTest {
         at("2020-12-26T04:26:31.453Z", verdict(Events.DENY, 0, DENIED, 49600, ECHO, 8080, Protocol.TCP));
         String[] lines = print(FlowPrinter.json("node1")).split("\n");
         String policy = "[{\"name\":\"shut\",\"namespace\":\"default\",\"labels\":[\"k8s:io.cilium.k8s.policy.derived-from=CiliumNetworkPolicy\","
-                + "\"k8s:io.cilium.k8s.policy.name=shut\",\"k8s:io.cilium.k8s.policy.namespace=default\",\"k8s:io.cilium.k8s.policy.uid=u-1\"],"
+                + "\"k8s:io.cilium.k8s.policy.name=shut\",\"k8s:io.cilium.k8s.policy.namespace=default\",\"k8s:io.cilium.k8s.policy.uid=u-1\","
+                + "\"patchbay:decided-by=CiliumNetworkPolicy default/shut rule 0 egressDeny[0]\"],"
                 + "\"kind\":\"CiliumNetworkPolicy\"}],\"policy_log\":[\"told\"]";
         assertTrue(lines[0].contains("\"egress_denied_by\":" + policy), lines[0]);
         assertTrue(lines[1].contains("\"egress_denied_by\":" + policy), lines[1]);
