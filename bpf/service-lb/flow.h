@@ -224,6 +224,25 @@ static __always_inline int lb_flow_backend(const volatile struct pb_stage_cfg *c
     return lb_flow_new(svc, s, c, f ? BPF_ANY : BPF_NOEXIST, cfg->epoch);
 }
 
+/* What the client asked for, which conntrack keeps, and who serves it. Before lb_to_backend. */
+static __always_inline void lb_served(struct pb_scratch *s, const struct lb_service *svc, const struct lb_choice *c)
+{
+    s->svc_addr = s->daddr;
+    s->svc_port = s->dport;
+    s->svc_id = svc->id;
+    s->backend_id = c->backend;
+}
+
+/* The packet is for the backend from here on, in itself and in the scratch. 0 or the drop code. */
+static __always_inline int lb_to_backend(struct __sk_buff *skb, struct pb_scratch *s, const struct lb_choice *c)
+{
+    int code = pb_rewrite(skb, s->proto, false, &s->daddr, &c->addr, s->dport, c->port);
+    s->daddr = c->addr;
+    s->dport = c->port;
+    pb_set_flag(skb, PB_F_NAT);
+    return code;
+}
+
 /* The flow that an ICMP error is about, when that quotes an answer of a service: said by the client, or on the way to it. */
 static __always_inline struct lb_flow *lb_flow_of_answer(const volatile struct pb_stage_cfg *cfg, const struct pb_inner *in)
 {

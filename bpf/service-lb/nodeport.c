@@ -241,12 +241,9 @@ PB_FUNCTION int to_remote(struct __sk_buff *skb, struct pb_scratch *s, const str
     nat_key_of(&nat, &node, &c->addr, 0, c->port, s->proto);
     int code = nat_port(&cfg, &nat, s, c->nat_port);
     if (!code)
-        code = pb_rewrite(skb, s->proto, false, &s->daddr, &c->addr, s->dport, c->port);
+        code = lb_to_backend(skb, s, c);
     if (code)
         return code;
-    s->daddr = c->addr;
-    s->dport = c->port;
-    pb_set_flag(skb, PB_F_NAT);
     code = pb_rewrite(skb, s->proto, true, &s->saddr, &nat.node, s->sport, nat.nport);
     if (code)
         return code;
@@ -258,7 +255,7 @@ PB_FUNCTION int to_remote(struct __sk_buff *skb, struct pb_scratch *s, const str
 
 /* A packet for a service: to its backend. LB_NOT_MINE: none of ours; LB_DONE: on with it; PB_ANSWERED: nobody is there, which is to be
  * said; or a verdict. */
-static __always_inline int to_backend(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, int *act)
+static __always_inline int from_outside(struct __sk_buff *skb, const volatile struct pb_stage_cfg *cfg, struct pb_scratch *s, int *act)
 {
     struct lb_service_key k = {.addr = s->daddr, .port = s->dport, .proto = s->proto};
     struct lb_choice c = {};
@@ -279,18 +276,12 @@ static __always_inline int to_backend(struct __sk_buff *skb, const volatile stru
     /* Nothing in the kernel mends SCTP's checksum, which covers the ports. */
     if (s->proto == IPPROTO_SCTP && (!local || c.port != s->dport))
         return PB_DROP_UNSUPP_SERVICE_PROTO;
-    s->svc_addr = s->daddr;
-    s->svc_port = s->dport;
-    s->svc_id = svc->id;
-    s->backend_id = c.backend;
+    lb_served(s, svc, &c);
     if (!local)
         return to_remote(skb, s, &c, cfg->epoch, act);
-    code = pb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
+    code = lb_to_backend(skb, s, &c);
     if (code)
         return code;
-    s->daddr = c.addr;
-    s->dport = c.port;
-    pb_set_flag(skb, PB_F_NAT);
     return local->flags & PB_EP_HOST ? own_process(skb, s, &s->saddr, c.nat_port) : LB_DONE;
 }
 
@@ -303,7 +294,7 @@ PB_STAGE(service_netdev_ingress)
         if (may_be_answer(s))
             code = answer(skb, s, cfg->epoch, &act);
         if (code == LB_NOT_MINE)
-            code = to_backend(skb, cfg, s, &act);
+            code = from_outside(skb, cfg, s, &act);
     }
     if (code == PB_ANSWERED)
         return pb_next(skb, cfg);

@@ -78,14 +78,11 @@ PB_FUNCTION int own_to_remote(struct __sk_buff *skb, struct pb_scratch *s, const
     nat_key_of(&nat, &node, &to, 0, c->port, s->proto);
     int code = nat_port(&cfg, &nat, s, c->nat_port);
     if (!code)
-        code = pb_rewrite(skb, s->proto, false, &s->daddr, &to, s->dport, c->port);
+        code = lb_to_backend(skb, s, c);
     if (!code)
         code = pb_rewrite(skb, s->proto, true, &s->saddr, &node, s->sport, nat.nport);
-    s->daddr = to;
-    s->dport = c->port;
     s->saddr = node;
     s->sport = nat.nport;
-    pb_set_flag(skb, PB_F_NAT);
     return code ? code : LB_DONE;
 }
 
@@ -105,18 +102,12 @@ static __always_inline int own_to_backend(struct __sk_buff *skb, const volatile 
     /* Nothing in the kernel mends SCTP's checksum, which covers the ports. */
     if (s->proto == IPPROTO_SCTP && (!pod || c.port != s->dport))
         return PB_DROP_UNSUPP_SERVICE_PROTO;
-    s->svc_addr = s->daddr;
-    s->svc_port = s->dport;
-    s->svc_id = svc->id;
-    s->backend_id = c.backend;
+    lb_served(s, svc, &c);
     if (!local)
         return own_to_remote(skb, s, &c, cfg->epoch);
-    code = pb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
+    code = lb_to_backend(skb, s, &c);
     if (code)
         return code;
-    s->daddr = c.addr;
-    s->dport = c.port;
-    pb_set_flag(skb, PB_F_NAT);
     if (pod)
         return LB_DONE;
     struct pb_node_config *n = pb_node();

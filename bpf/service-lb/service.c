@@ -47,7 +47,8 @@ static __always_inline int lb_translate(struct __sk_buff *skb, const volatile st
     /* Nothing in the kernel mends SCTP's checksum, which covers the ports. */
     if (s->proto == IPPROTO_SCTP && c.port != s->dport)
         return PB_DROP_UNSUPP_SERVICE_PROTO;
-    code = pb_rewrite(skb, s->proto, false, &s->daddr, &c.addr, s->dport, c.port);
+    lb_served(s, svc, &c);
+    code = lb_to_backend(skb, s, &c);
     if (code)
         return code;
     /* Conntrack and policy know the pod by its own address: the scratch keeps it, and the answer is for it again before
@@ -57,13 +58,6 @@ static __always_inline int lb_translate(struct __sk_buff *skb, const volatile st
         if (code)
             return code;
     }
-    s->svc_addr = s->daddr;
-    s->svc_port = s->dport;
-    s->svc_id = svc->id;
-    s->backend_id = c.backend;
-    s->daddr = c.addr;
-    s->dport = c.port;
-    pb_set_flag(skb, PB_F_NAT);
     return LB_DONE;
 }
 
