@@ -94,6 +94,35 @@ class BadInputIT {
         assertTrue(said.contains("999999.json") && said.contains("damaged"), said);
     }
 
+    /** Whatever a node keeps on its disk may be lost: what runs goes on, and the log says what was set aside. */
+    @Test
+    void otherDamagedFilesAreSetAside() throws IOException {
+        Map<String, String> before = lab.features("node1");
+        Path state = lab.stateDirectory("node1");
+        String newest = Lab.list(state.resolve("datapath/ledgers")).stream().filter(f -> f.endsWith(".json")).findFirst().orElseThrow();
+        for (String file : List.of("attachments.json", "core.json", generation(state), "ledgers/" + newest)) {
+            String said = startOver(() -> write("datapath/" + file, file.startsWith("l") ? "" : "{\"attachments\": \u0000"));
+            assertTrue(said.contains("datapath/" + file + " is damaged"), file + ": " + said);
+            assertTrue(Files.exists(state.resolve("datapath/" + file + ".corrupt")), file + " is kept");
+            assertEquals(before, lab.features("node1"), file);
+            assertTrue(talks(), file);
+        }
+        String said = startOver(() -> {
+            for (String folder : List.of("features/endpoint", "features/identity", "features/node")) {
+                Lab.list(state.resolve(folder)).stream().filter(f -> Files.isRegularFile(state.resolve(folder).resolve(f))).forEach(f -> write(folder + "/" + f, "damaged {"));
+            }
+        });
+        assertTrue(said.contains("features/endpoint/"), said);
+        assertEquals(before, lab.features("node1"));
+        assertTrue(talks());
+        assertEquals("OK\n", Await.value("the node is well", () -> lab.on("node1", "status", "--brief").out(), "OK\n"::equals));
+        lab.ledgers("node1").forEach(Ledger::assertClean);
+    }
+
+    private static String generation(Path state) {
+        return Lab.list(state.resolve("datapath")).stream().filter(f -> f.matches("generation-\\d+\\.json")).findFirst().orElseThrow();
+    }
+
     @Test
     void damagedAllocationsGiveNoAddressTwice() throws IOException {
         Path folder = lab.stateDirectory("node1").resolve("features/ipam");

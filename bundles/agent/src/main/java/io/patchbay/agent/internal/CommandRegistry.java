@@ -169,6 +169,10 @@ public final class CommandRegistry implements Commands {
                 }
             }
         }
+        if (f == null) {
+            context.err().println("patchbay: '" + line + "' has no answer: the agent's core is not up; it is starting, or its log says why it can't");
+            return 1;
+        }
         List<ShellCommand> group = commands.values().stream().filter(c -> c.name().startsWith(words.get(0) + " ")).toList();
         if (!group.isEmpty()) {
             List<String> names = new ArrayList<>();

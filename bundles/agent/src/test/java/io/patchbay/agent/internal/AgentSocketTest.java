@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.patchbay.api.cni.CniHandler;
+import io.patchbay.api.feature.Features;
 import io.patchbay.api.shell.ShellCommand;
 import io.patchbay.api.shell.ShellContext;
 import io.patchbay.api.shell.UsageException;
@@ -18,6 +19,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.SynchronousQueue;
@@ -152,6 +154,23 @@ class AgentSocketTest {
 
     @Test
     void unknownCommandsAreTwo() throws IOException {
+        assertEquals(new Answer("", "patchbay: 'status' has no answer: the agent's core is not up; it is starting, or its log says why it can't\n", 1), ask("", "status"));
+        registry.features = new Features() {
+            @Override
+            public List<FeatureStatus> list() {
+                return List.of();
+            }
+
+            @Override
+            public Optional<FeatureStatus> get(String name) {
+                return Optional.empty();
+            }
+
+            @Override
+            public List<String> missingForAdd() {
+                return List.of();
+            }
+        };
         assertEquals(2, ask("", "nonsense").exit());
     }
 

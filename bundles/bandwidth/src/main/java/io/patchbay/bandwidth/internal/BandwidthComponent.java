@@ -158,7 +158,8 @@ public final class BandwidthComponent implements EndpointStep, StatusSource {
 
     /** An annotation of a running pod may have changed, or the agent has just started. A wrong one leaves what was in force. */
     private void changed(Endpoint endpoint) {
-        if (endpoint.state() == Endpoint.State.DISCONNECTING) return;
+        // One whose record was lost is known by its address alone: the queues that it has stay.
+        if (endpoint.state() == Endpoint.State.DISCONNECTING || endpoint.netns().isEmpty()) return;
         try {
             Limits limits = Limits.of(endpoint);
             boolean noPeer = (endpoint.flags() & NO_PEER) != 0;

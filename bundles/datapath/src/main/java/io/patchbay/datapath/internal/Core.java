@@ -10,6 +10,7 @@ import io.patchbay.bpf.LoadOptions;
 import io.patchbay.bpf.MapSpec;
 import io.patchbay.bpf.MappedArray;
 import io.patchbay.bpf.ObjectSpec;
+import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -98,11 +99,16 @@ final class Core implements AutoCloseable {
     private void openPreambles() throws IOException {
         boolean changed = false;
         JsonObjectBuilder digests = Durable.JSON.createObjectBuilder();
+        // Without it what is pinned stays, as it was when it was written.
+        Optional<JsonObject> known = Durable.read(record, j -> {
+            CoreObjects.PREAMBLES.forEach(name -> j.getString(name, ""));
+            return j;
+        }, "the preambles that are pinned stay");
         for (String name : CoreObjects.PREAMBLES) {
             ObjectSpec spec = objects.spec(name);
             digests.add(name, objects.digest(name));
             boolean pinned = spec.programs().keySet().stream().allMatch(p -> Files.exists(corePins().resolve(p)));
-            Optional<String> recorded = Durable.read(record).map(j -> j.getString(name, ""));
+            Optional<String> recorded = known.map(j -> j.getString(name, ""));
             if (pinned && recorded.map(d -> d.equals(objects.digest(name))).orElse(true)) {
                 for (String p : spec.programs().keySet()) {
                     preambles.put(p, BpfProgram.fromPin(corePins().resolve(p)));

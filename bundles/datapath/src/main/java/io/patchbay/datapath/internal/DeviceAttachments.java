@@ -68,14 +68,20 @@ final class DeviceAttachments implements Attachments, AutoCloseable {
             save();
             return;
         }
-        Durable.read(record).ifPresent(j -> j.getJsonArray("attachments").forEach(v -> {
-            JsonObject a = v.asJsonObject();
-            kept.put(new Place(Hook.ofText(a.getString("hook")), a.getString("where"), a.getInt("ifindex")), new Kept(a.getString("mode")));
-        }));
+        Durable.read(record, DeviceAttachments::recorded, "what is attached stays, and is known again once its feature attaches it again").ifPresent(kept::putAll);
         if (core.upgraded()) {
             // New preambles take the place of the pinned ones, each attachment at once from one program to the other.
             kept.forEach((k, a) -> entries.exchange(k, a.mode));
         }
+    }
+
+    private static Map<Place, Kept> recorded(JsonObject json) {
+        Map<Place, Kept> all = new LinkedHashMap<>();
+        json.getJsonArray("attachments").forEach(v -> {
+            JsonObject a = v.asJsonObject();
+            all.put(new Place(Hook.ofText(a.getString("hook")), a.getString("where"), a.getInt("ifindex")), new Kept(a.getString("mode")));
+        });
+        return all;
     }
 
     private static boolean isPod(Hook hook) {

@@ -14,6 +14,7 @@ import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -22,9 +23,13 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Records on disk that a kill at any instant leaves either as they were or as they are meant to be. */
 final class Durable {
+    private static final Logger LOG = LoggerFactory.getLogger(Durable.class);
     /** {@code Json}'s own methods look for the provider again each time, which costs more than a small object. */
     static final JsonBuilderFactory JSON = Json.createBuilderFactory(Map.of());
     private static final JsonWriterFactory PRETTY = Json.createWriterFactory(Map.of(JsonGenerator.PRETTY_PRINTING, true));
@@ -74,14 +79,38 @@ final class Durable {
         }
     }
 
-    /** Empty when there is no such file. */
-    static Optional<JsonObject> read(Path file) {
-        try (JsonReader r = READERS.createReader(new StringReader(Files.readString(file)))) {
-            return Optional.of(r.readObject());
+    /**
+     * What a record says; empty when there is none, or when it can't be understood: then it is set aside, and who reads it does as if it had never been.
+     *
+     * @param parse       the record's own reading; whatever it throws says that the record is damaged
+     * @param consequence for the log, what is done without it
+     */
+    static <T> Optional<T> read(Path file, Function<JsonObject, T> parse, String consequence) {
+        String text;
+        try {
+            text = Files.readString(file);
         } catch (NoSuchFileException e) {
             return Optional.empty();
+        } catch (CharacterCodingException e) {
+            return damaged(file, e, consequence);
         } catch (IOException e) {
             throw new UncheckedIOException("can't read " + file, e);
         }
+        try (JsonReader r = READERS.createReader(new StringReader(text))) {
+            return Optional.of(parse.apply(r.readObject()));
+        } catch (RuntimeException e) {
+            return damaged(file, e, consequence);
+        }
+    }
+
+    private static <T> Optional<T> damaged(Path file, Exception reason, String consequence) {
+        Path aside = file.resolveSibling(file.getFileName() + ".corrupt");
+        try {
+            Files.move(file, aside, StandardCopyOption.REPLACE_EXISTING);
+        } catch (IOException e) {
+            throw new UncheckedIOException(file + " is damaged (" + reason + ") and can't be set aside", e);
+        }
+        LOG.error("{} is damaged: {}. It is kept as {}; {}", file, reason.toString(), aside, consequence);
+        return Optional.empty();
     }
 }

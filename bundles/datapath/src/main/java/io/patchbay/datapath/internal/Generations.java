@@ -73,7 +73,7 @@ final class Generations implements Pipeline, AutoCloseable {
     /** The kernel's epoch says which generation is in charge; what belongs to any other is left over from a kill. */
     private Optional<GenerationRecord> adopt() {
         long epoch = core.epoch();
-        Optional<GenerationRecord> found = epoch == 0 ? Optional.empty() : Durable.read(record(epoch)).map(GenerationRecord::of);
+        Optional<GenerationRecord> found = epoch == 0 ? Optional.empty() : Durable.read(record(epoch), GenerationRecord::of, "the kernel's generation stays in charge");
         if (epoch != 0 && found.isEmpty()) {
             LOG.error("generation {} is in charge but has no record in {}: it goes on working; the next change writes one", epoch, state);
             found = Optional.of(new GenerationRecord(new Generation(epoch, List.of(), List.of()), Map.of(), Counters.Reading.ZERO, counters.unprocessed(),

@@ -23,7 +23,7 @@ final class LedgerFile {
     LedgerFile(Path directory) {
         this.directory = directory;
         for (long epoch : epochs()) {
-            Durable.read(file(epoch)).map(LedgerFile::of).ifPresent(all::add);
+            Durable.read(file(epoch), LedgerFile::of, "what that change cost is not known any more").ifPresent(all::add);
         }
     }
 
