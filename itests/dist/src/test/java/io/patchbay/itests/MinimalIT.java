@@ -46,6 +46,7 @@ class MinimalIT {
             assertProbe(4, far);
             String seen = lab.patchbay("lab", "check").ok();
             assertTrue(seen.contains("Flows of node1 are not seen: it is without hubble"), seen);
+            assertTrue(lab.on("node1", "hubble", "observe").failed(2).contains("patchbay feature add hubble"));
             try (Traffic t = new Traffic()) {
                 t.duplex("UDP on one node", client, true, friend, friend.address(), 7001, Proof.PPS);
                 add("vxlan");

@@ -1,5 +1,6 @@
 package io.patchbay.agent.internal;
 
+import io.patchbay.api.feature.FeatureDescriptor;
 import io.patchbay.api.feature.Features;
 import io.patchbay.api.shell.Commands;
 import io.patchbay.api.shell.ShellCommand;
@@ -172,6 +173,14 @@ public final class CommandRegistry implements Commands {
         if (f == null) {
             context.err().println("patchbay: '" + line + "' has no answer: the agent's core is not up; it is starting, or its log says why it can't");
             return 1;
+        }
+        for (FeatureDescriptor d : f.addable()) {
+            for (String c : d.commands()) {
+                if (begins(words, c) || c.startsWith(line + " ")) {
+                    context.err().println("patchbay: '" + c + "' is a command of the feature " + d.name() + ", which this node has not: patchbay feature add " + d.name());
+                    return 2;
+                }
+            }
         }
         List<ShellCommand> group = commands.values().stream().filter(c -> c.name().startsWith(words.get(0) + " ")).toList();
         if (!group.isEmpty()) {

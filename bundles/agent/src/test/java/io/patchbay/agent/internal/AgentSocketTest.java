@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.patchbay.api.cni.CniHandler;
+import io.patchbay.api.feature.FeatureDescriptor;
 import io.patchbay.api.feature.Features;
 import io.patchbay.api.shell.ShellCommand;
 import io.patchbay.api.shell.ShellContext;
@@ -170,8 +171,17 @@ class AgentSocketTest {
             public List<String> missingForAdd() {
                 return List.of();
             }
+
+            @Override
+            public List<FeatureDescriptor> addable() {
+                return List.of(new FeatureDescriptor("hubble", "1.0.0", "", "", List.of(), List.of(), List.of(), List.of(), FeatureDescriptor.Disable.INSTANT, List.of(),
+                        List.of("hubble observe"), false));
+            }
         };
         assertEquals(2, ask("", "nonsense").exit());
+        Answer add = new Answer("", "patchbay: 'hubble observe' is a command of the feature hubble, which this node has not: patchbay feature add hubble\n", 2);
+        assertEquals(add, ask("", "hubble", "observe", "--last", "5"));
+        assertEquals(add, ask("", "hubble"));
     }
 
     @Test

@@ -15,6 +15,9 @@ public interface Features {
     /** Names of enabled features that CNI ADD needs and that do not run, with the reason; empty: go ahead. */
     List<String> missingForAdd();
 
+    /** Features that the distribution has and this node has not: {@code feature add} brings them. Read from the distribution's files; empty when they can't be. */
+    List<FeatureDescriptor> addable();
+
     /**
      * @param state   what the node does with it now
      * @param since   of this state

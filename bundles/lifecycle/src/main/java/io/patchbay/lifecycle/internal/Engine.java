@@ -58,7 +58,7 @@ final class Engine {
         this.features = new FeatureSet(pipeline, kernel, layers, store, repository);
         this.changes = new ChangeSteps(features, pipeline, permits, bundles, outside, repository, files, patience);
         this.keys = new Configuration(features, layers, pipeline, permits, changes);
-        this.states = new FeatureStates(features, bundles, permits);
+        this.states = new FeatureStates(features, bundles, permits, repository);
         this.start = new Start(features, pipeline, permits, bundles, outside, repository, store, files, patience);
     }
 

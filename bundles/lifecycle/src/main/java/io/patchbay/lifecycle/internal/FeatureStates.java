@@ -3,6 +3,7 @@ package io.patchbay.lifecycle.internal;
 import io.patchbay.api.feature.FeatureDescriptor;
 import io.patchbay.api.feature.Features;
 import io.patchbay.lifecycle.internal.Record.Desired;
+import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,22 +11,28 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import org.osgi.framework.Version;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** How the features of this node are, as of now. Thread-safe. */
 final class FeatureStates implements Features {
+    private static final Logger LOG = LoggerFactory.getLogger(FeatureStates.class);
+
     private record Since(State state, Instant at) {
     }
 
     private final FeatureSet features;
     private final Bundles bundles;
     private final Permits permits;
+    private final Repository repository;
     private final Map<String, Since> since = new ConcurrentHashMap<>();
     private volatile boolean begun;
 
-    FeatureStates(FeatureSet features, Bundles bundles, Permits permits) {
+    FeatureStates(FeatureSet features, Bundles bundles, Permits permits, Repository repository) {
         this.features = features;
         this.bundles = bundles;
         this.permits = permits;
+        this.repository = repository;
     }
 
     /** The start is over: what is not there now is missing. */
@@ -60,6 +67,21 @@ final class FeatureStates implements Features {
         }
         return list().stream().filter(s -> s.descriptor().onAddPath() && s.state() != State.DISABLED && s.state() != State.RUNNING && !isDispensable(s))
                 .map(s -> s.descriptor().name() + " is " + s.state() + (s.detail().isEmpty() ? "" : ": " + s.detail())).toList();
+    }
+
+    @Override
+    public List<FeatureDescriptor> addable() {
+        List<FeatureDescriptor> all = new ArrayList<>();
+        try {
+            for (String f : repository.names()) {
+                if (!features.record().features().containsKey(f)) {
+                    all.add(repository.descriptor(f));
+                }
+            }
+        } catch (IOException | RuntimeException e) {
+            LOG.warn("what the distribution has can't be read: {}", e.getMessage());
+        }
+        return all;
     }
 
     /** What the kernel will never have is done without, unless it is what keeps the node closed or what all others stand on. */

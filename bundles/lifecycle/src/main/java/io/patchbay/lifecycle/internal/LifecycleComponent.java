@@ -10,6 +10,7 @@ import io.patchbay.api.cluster.TableSnapshot;
 import io.patchbay.api.datapath.KernelFeatures;
 import io.patchbay.api.datapath.Pipeline;
 import io.patchbay.api.feature.FeatureRuntime;
+import io.patchbay.api.feature.FeatureDescriptor;
 import io.patchbay.api.feature.Features;
 import io.patchbay.api.node.Launch;
 import io.patchbay.api.shell.ShellCommand;
@@ -337,5 +338,10 @@ public final class LifecycleComponent implements Features, Changes {
     @Override
     public List<String> missingForAdd() {
         return engine.states().missingForAdd();
+    }
+
+    @Override
+    public List<FeatureDescriptor> addable() {
+        return engine.states().addable();
     }
 }

@@ -1,5 +1,6 @@
 package io.patchbay.lifecycle.internal;
 
+import io.patchbay.api.feature.FeatureDescriptor;
 import jakarta.json.JsonException;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonString;
@@ -13,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.jar.JarFile;
 
 /** The distribution's features: one OSGi Feature JSON each, generated when it was assembled. Nothing is resolved here: the lists are complete. */
 final class Repository {
@@ -74,6 +76,19 @@ final class Repository {
         }
         all.sort(null);
         return all;
+    }
+
+    /** What a feature says of itself. */
+    FeatureDescriptor descriptor(String feature) throws IOException {
+        for (Item i : items(distribution.resolve("features").resolve(feature + ".json"))) {
+            if (!feature.equals(i.feature)) {
+                continue;
+            }
+            try (JarFile file = new JarFile(i.jar.toFile()); InputStream in = file.getInputStream(file.getEntry(Descriptors.ENTRY))) {
+                return Descriptors.parse(in.readAllBytes(), i.jar.getFileName().toString()).descriptor();
+            }
+        }
+        throw new IOException(feature + ".json of the distribution names no bundle of the feature; unpack the distribution again");
     }
 
     /** The bundles of a feature, and of those it requires, each once, what is needed first. */
