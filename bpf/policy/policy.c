@@ -36,7 +36,10 @@ static __always_inline bool pb_found(const struct pb_policy_value *v, __u8 match
 static __always_inline bool pb_is_member(__u32 set, __u32 identity)
 {
     struct pb_policy_set *s = bpf_map_lookup_elem(&policy_sets, &set);
-    return s && (PB_READ_ONCE(s->members[identity / 64 % (PB_POLICY_PODS / 64)]) >> (identity % 64) & 1);
+    __u32 word = identity / 64;
+    /* The caller has tested the identity, and so the compiler would leave the remainder out. Kernel 6.1 forgets such a test when it was about a copy. */
+    barrier_var(word);
+    return s && (PB_READ_ONCE(s->members[word % (PB_POLICY_PODS / 64)]) >> (identity % 64) & 1);
 }
 
 /* One shape of one peer. `sets`: the peer is an identity, and may be in a set. */
