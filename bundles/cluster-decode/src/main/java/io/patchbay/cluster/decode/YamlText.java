@@ -18,6 +18,7 @@ import org.snakeyaml.engine.v2.events.ScalarEvent;
 import org.snakeyaml.engine.v2.events.SequenceStartEvent;
 import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
+import org.snakeyaml.engine.v2.exceptions.ParserException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import org.snakeyaml.engine.v2.nodes.Tag;
 import org.snakeyaml.engine.v2.parser.ParserImpl;
@@ -66,7 +67,17 @@ final class YamlText<T> {
         this.into = into;
         LoadSettings settings = LoadSettings.builder().setLabel(file).setCodePointLimit(MAX_CODE_POINTS)
                 .setBufferSize(Math.max(1024, Math.min(text.length(), MAX_BUFFER))).build();
-        parser = new ParserImpl(settings, new StreamReader(settings, tabsToBlanksIfJson(text)));
+        StreamReader characters = new StreamReader(settings, tabsToBlanksIfJson(text));
+        parser = new ParserImpl(settings, characters) {
+            @Override
+            public Event peekEvent() {
+                try {
+                    return super.peekEvent();
+                } catch (IllegalArgumentException e) { // the library leaves it to Integer and Character what an escape's digits mean
+                    throw new ParserException("an escape in a quoted text names no character (" + e.getMessage() + ")", characters.getMark());
+                }
+            }
+        };
         resolver = settings.getSchema().getScalarResolver();
     }
 

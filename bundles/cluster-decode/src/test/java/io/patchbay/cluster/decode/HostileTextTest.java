@@ -43,6 +43,9 @@ class HostileTextTest {
                 Arguments.of("JSON, a key twice among many", "{" + Stream.iterate(0, i -> i + 1).limit(200_000).map(i -> "\"k" + i + "\":1,").reduce(new StringBuilder(), StringBuilder::append, StringBuilder::append)
                         + "\"k7\":1}", "given twice"),
                 Arguments.of("a null character", "a: \"b\u0000c\"", "special characters"),
+                Arguments.of("an escape that is cut off", "a: \"\\x", "names no character"),
+                Arguments.of("an escape beyond all numbers", "a: \"\\UFFFFFFFF\"", "names no character"),
+                Arguments.of("an escape beyond Unicode", "a: \"\\U00110000\"", "unknown escape"),
                 Arguments.of("a directive", "%YAML 3.0\n---\na: b\n", "not valid YAML"));
     }
 
