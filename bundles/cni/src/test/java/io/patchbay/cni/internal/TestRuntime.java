@@ -31,14 +31,13 @@ final class TestRuntime {
             case "version" -> "0.1.0";
             case "map" -> maps.get((String) arguments[0]);
             case "config" -> config;
-            case "duration" -> InvocationHandler.invokeDefault(proxy, method, arguments);
             case "stateDirectory" -> directory(state.resolve(feature));
             case "scope" -> new TestScope(feature + "/" + arguments[0]);
             case "ready" -> {
                 ready.run();
                 yield null;
             }
-            default -> null;
+            default -> method.isDefault() ? InvocationHandler.invokeDefault(proxy, method, arguments) : null;
         };
         return (FeatureRuntime) Proxy.newProxyInstance(TestRuntime.class.getClassLoader(), new Class<?>[] {FeatureRuntime.class}, handler);
     }
