@@ -251,11 +251,7 @@ class ControlTest {
 
     @BeforeEach
     void fresh() {
-        programs.forgetAddresses();
-        KernelTables t = programs.tables(false);
-        t.inForce().keySet().forEach(t::removeClass);
-        t.discard(t.leftovers());
-        t.knowOnly(List.of());
+        programs.noTables();
     }
 
     private static Endpoint endpoint(int policyId, LabelSet labels, int identity, Map<String, Integer> ports) {

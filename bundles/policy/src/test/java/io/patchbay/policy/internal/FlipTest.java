@@ -50,11 +50,7 @@ class FlipTest {
 
     @BeforeEach
     void fresh() {
-        programs.forgetAddresses();
-        tables = open();
-        tables.inForce().keySet().forEach(tables::removeClass);
-        tables.discard(tables.leftovers());
-        assertEquals(0, tables.used(), "the maps are empty");
+        tables = programs.noTables();
         programs.address(PEER, PEER_ID, 0);
     }
 

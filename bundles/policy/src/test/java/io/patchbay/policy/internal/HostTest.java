@@ -51,11 +51,8 @@ class HostTest {
 
     @BeforeEach
     void fresh() {
-        programs.forgetAddresses();
-        for (String map : new String[] {"ct4", "ct6"}) programs.map(map).deleteAll(programs.map(map).entries().keySet());
-        tables = programs.tables(false);
-        tables.inForce().keySet().forEach(tables::removeClass);
-        tables.discard(tables.leftovers());
+        programs.forgetConnections();
+        tables = programs.noTables();
         tables.addClass(POD_CLASS, open);
         programs.endpoint(POD, POD_ID, POD_CLASS, 0);
         programs.address(POD, POD_ID, 0);

@@ -46,12 +46,7 @@ class PeerSetTest {
 
     @BeforeEach
     void fresh() {
-        programs.forgetAddresses();
-        tables = programs.tables(false);
-        tables.inForce().keySet().forEach(tables::removeClass);
-        tables.discard(tables.leftovers());
-        assertEquals(0, tables.used(), "the maps are empty");
-        assertEquals(0, tables.usedSets());
+        tables = programs.noTables();
         programs.endpoint(POD, 300, CLASS, 0);
     }
 

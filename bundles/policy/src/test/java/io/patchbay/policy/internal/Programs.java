@@ -169,6 +169,17 @@ final class Programs implements AutoCloseable {
         return tables(sctp, 64);
     }
 
+    /** A writer on maps that hold no tables and no addresses any more. */
+    KernelTables noTables() {
+        forgetAddresses();
+        KernelTables tables = tables(false);
+        tables.inForce().keySet().forEach(tables::removeClass);
+        tables.discard(tables.leftovers());
+        tables.knowOnly(List.of());
+        if (tables.used() != 0 || tables.usedSets() != 0) throw new IllegalStateException(tables.used() + " entries and " + tables.usedSets() + " sets are left");
+        return tables;
+    }
+
     /** @param fewest how many peers make a set: 1 makes sets of all pods' identities, a large number none */
     KernelTables tables(boolean sctp, int fewest) {
         return new KernelTables(map("policy"), map("policy_sets"), map("policy_dirs"), map("policy_known"), map("policy_select"), map("policy_sealed"), Rcu::grace, sctp, fewest);

@@ -47,11 +47,8 @@ class RememberTest {
 
     @BeforeEach
     void fresh() {
-        programs.forgetAddresses();
         programs.forgetConnections();
-        tables = programs.tables(false);
-        tables.inForce().keySet().forEach(tables::removeClass);
-        tables.discard(tables.leftovers());
+        tables = programs.noTables();
         programs.address(PEER, PEER_ID, 0);
         programs.endpoint(POD, 300, CLASS, 0);
     }
