@@ -131,9 +131,11 @@ class PeerSetTest {
         assertEquals(181, send(401, 80), "beside a set that was alone");
         assertEquals(Programs.PASSED, send((1 << 24) + 1, 80));
         assertEquals(Programs.PASSED, send(FIRST, 80));
-        remove(like, other, prefix, entry(FIRST, 80, false, 7));
+        add(entry(FIRST + 2, 80, true, 8));
+        assertEquals(181, send(FIRST + 2, 80), "a deny in place of what the set allowed");
+        remove(like, other, prefix, entry(FIRST, 80, false, 7), entry(FIRST + 2, 80, true, 8));
         assertEquals(1, tables.used());
-        for (int id : new int[] {400, 401, (1 << 24) + 1, FIRST}) assertEquals(133, send(id, 80), "" + id);
+        for (int id : new int[] {400, 401, (1 << 24) + 1, FIRST, FIRST + 2}) assertEquals(133, send(id, 80), "" + id);
         assertEquals(Programs.PASSED, send(FIRST + 1, 80));
         assertEquals(1, programs.map("policy").count());
     }

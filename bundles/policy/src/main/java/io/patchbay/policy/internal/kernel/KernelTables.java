@@ -250,7 +250,7 @@ public final class KernelTables {
         Map<Struct, Struct> denies = new LinkedHashMap<>();
         Map<Struct, Struct> allows = new LinkedHashMap<>();
         Map<Struct, Struct> company = new LinkedHashMap<>();
-        Set<PeerSet> larger = new LinkedHashSet<>();
+        Set<PeerSet> changed = new LinkedHashSet<>();
         delta.add().forEach((id, list) -> {
             Dir dir = copies.get(inForce.copy()).get(id);
             if (dir == null) return;
@@ -261,8 +261,12 @@ public final class KernelTables {
                 PeerSet set = own.get(Column.of(e));
                 if (set != null && set.says(e)) {
                     set.put(e.peer(), true);
-                    larger.add(set);
+                    changed.add(set);
                     continue;
+                }
+                if (set != null && set.has(e.peer())) { // a key has one entry: a deny in place of the set's allow
+                    set.put(e.peer(), false);
+                    changed.add(set);
                 }
                 if (set != null && set.alone()) {
                     set.notAlone();
@@ -276,10 +280,10 @@ public final class KernelTables {
             if (!wider.equals(dir)) put(inForce.copy(), id, wider);
         });
         entries.putAll(company);
-        peerSets.write(larger.stream().filter(PeerSet::deny).toList());
+        peerSets.write(changed.stream().filter(PeerSet::deny).toList());
         entries.putAll(denies);
         entries.putAll(allows);
-        peerSets.write(larger.stream().filter(s -> !s.deny()).toList());
+        peerSets.write(changed.stream().filter(s -> !s.deny()).toList());
         used += denies.size() + allows.size();
         inForce.store(inForce.copy());
     }
